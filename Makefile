@@ -1,0 +1,52 @@
+# One virtual environment, .venv, holds all: it is made from the hashed lock and made again only when the lock or
+# pyproject.toml changes.
+PYTHON ?= python3
+# Flags for the demo, e.g. `make demo ARGS=--help`, and for pytest, e.g. `make test ARGS="-k broker"`.
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+UV_COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help venv demo test lint format lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+venv: $(STAMP) ## make .venv from the lock (PYTHON=python3.12 chooses the interpreter)
+
+$(STAMP): requirements-dev.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "error: Python 3.11 or newer is needed and '$(PYTHON)' is $$($(PYTHON) --version 2>&1 || true); try: make venv PYTHON=python3.12" >&2; exit 1; }
+	@echo "making $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: $(STAMP) ## run the whole system on this machine, with nothing else installed
+	@$(BIN)/account-health demo $(ARGS)
+
+test: $(STAMP) ## run every test
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(STAMP) ## check format, style, types and the direction of imports
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(STAMP) ## rewrite the sources in the project's format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix-only .
+
+lock: ## resolve both locks again from pyproject.toml (needs uv)
+	$(UV_COMPILE) --output-file requirements.lock pyproject.toml
+	$(UV_COMPILE) --group dev --output-file requirements-dev.lock pyproject.toml
+
+clean: ## remove what the other targets made
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find models processors stream tests benchmarks -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
