@@ -1,0 +1,248 @@
+"""Output events and snapshots: what downstream services subscribe to.
+
+The body holds nothing of the run. Scores and points are numbers with two decimals; money is a decimal string in the
+reporting currency; days are local dates of the policy's time zone.
+"""
+
+from datetime import date, datetime
+from enum import StrEnum, unique
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+@unique
+class Tier(StrEnum):
+    """Grades of an account, best first; `unrated` when too little is known."""
+
+    KEY = "key"
+    GROWTH = "growth"
+    STANDARD = "standard"
+    BASIC = "basic"
+    UNRATED = "unrated"
+
+
+@unique
+class Direction(StrEnum):
+    """How a tier changed."""
+
+    ENTERED = "entered"
+    """The first grade, or the first after being unrated."""
+    PROMOTED = "promoted"
+    DEMOTED = "demoted"
+    WITHDRAWN = "withdrawn"
+    """Too little is known to grade the account any longer."""
+
+
+@unique
+class Cause(StrEnum):
+    """What moved the account."""
+
+    BEHAVIOUR = "behaviour"
+    TIME = "time"
+    CONFIGURATION = "configuration"
+    CORRECTION = "correction"
+    PORTFOLIO = "portfolio"
+
+
+@unique
+class ChurnLevel(StrEnum):
+    """How likely the account is to stay away."""
+
+    NONE = "none"
+    """No order yet: there is nothing to lose."""
+    UNPROVEN = "unproven"
+    """One order day: no rhythm to judge by, and no alert."""
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    LOST = "lost"
+
+
+@unique
+class ChurnReason(StrEnum):
+    """Why an account is at risk."""
+
+    OVERDUE = "overdue"
+    """Silent for longer than its own rhythm explains."""
+    OPEN_SEVERE_TICKET = "open_severe_ticket"
+    SLA_BREACHED = "sla_breached"
+    COMPLAINT = "complaint"
+    QUALITY_COMPLAINT = "quality_complaint"
+
+
+class _Output(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+Points = Annotated[float, Field(ge=0, le=100)]
+
+
+class ComponentChange(_Output):
+    """One component before and after; the deltas of all sum exactly to the score's change."""
+
+    name: str
+    score_before: Points | None
+    score: Points | None
+    weight: int
+    points_before: Points
+    points: Points
+    delta: float
+
+
+class WindowFigures(_Output):
+    """Sums over one rolling window."""
+
+    revenue: str
+    profit: str | None
+    """Null when no cost is known."""
+    service_cost: str
+    """Cost of support tickets, already taken from the profit."""
+    orders: int
+    profit_coverage: float | None
+    """Share of the revenue with a known cost; null without revenue."""
+
+
+class Classes(_Output):
+    """Relative classes; null until a portfolio exists."""
+
+    abc_revenue: str | None = None
+    abc_profit: str | None = None
+    xyz: str | None = None
+    rfm: dict[str, int | str] | None = None
+    account_types: list[str] | None = None
+
+
+class _AccountOutput(_Output):
+    account_id: str
+    sequence: int
+    """Gap-free for the account and topic."""
+    occurred_at: datetime
+    """As of when, in event time."""
+    trigger_event_id: str | None
+    """The event that caused it; null when time or the policy did."""
+    policy_version: str
+    model_version: str
+    portfolio_version: int | None
+
+
+class TierChanged(_AccountOutput):
+    """An account moved to another tier. `score_before` and `points_before` are those of its last tier change."""
+
+    type: Literal["account.tier_changed"] = "account.tier_changed"
+    previous_tier: Tier | None
+    tier: Tier
+    direction: Direction
+    cause: Cause
+    score_before: Points | None
+    score: Points | None
+    confidence: float
+    components: list[ComponentChange]
+    windows: dict[str, WindowFigures]
+    classes: Classes
+
+
+class _ChurnOutput(_AccountOutput):
+    cause: Cause
+    previous_level: ChurnLevel | None
+    level: ChurnLevel
+    risk: float | None
+    horizon_days: int
+    silent_days: int | None
+    own_gap_days: float | None
+    """Mean gap between order days, shrunk to the portfolio's."""
+    reasons: list[ChurnReason]
+    value_at_stake: str | None
+    tier: Tier
+
+
+class ChurnRiskChanged(_ChurnOutput):
+    """The risk of losing an account moved to another level."""
+
+    type: Literal["account.churn_risk_changed"] = "account.churn_risk_changed"
+
+
+class AccountLost(_ChurnOutput):
+    """An account has been silent for so long that it counts as lost."""
+
+    type: Literal["account.lost"] = "account.lost"
+
+
+class AccountRecovered(_ChurnOutput):
+    """A lost account ordered again, or a correction showed that it never was lost."""
+
+    type: Literal["account.recovered"] = "account.recovered"
+
+
+ChurnEvent = ChurnRiskChanged | AccountLost | AccountRecovered
+OutputEvent = TierChanged | ChurnEvent
+
+
+class Component(_Output):
+    """One component of the score, its share of the points, and the parts it was made of."""
+
+    name: str
+    score: Points | None
+    weight: int
+    points: Points
+    parts: dict[str, float | None]
+
+
+class Lifetime(_Output):
+    """Since the first order."""
+
+    first_order: date | None
+    last_order: date | None
+    orders: int
+    revenue: str
+    profit: str | None
+
+
+class ChurnFigures(_Output):
+    """The risk of losing the account."""
+
+    risk: float | None
+    level: ChurnLevel
+    horizon_days: int
+    reasons: list[ChurnReason]
+    value_at_stake: str | None
+
+
+class SupportFigures(_Output):
+    """Support of the last 90 days (setting)."""
+
+    open: int
+    severe: int
+    breaches_90d: int
+    satisfaction: float | None
+
+
+class PortfolioFigures(_Output):
+    """The account among all others; null until a portfolio exists."""
+
+    revenue_rank: int | None = None
+    revenue_share: float | None = None
+    version: int | None = None
+
+
+class Snapshot(_Output):
+    """The account's whole current health."""
+
+    account_id: str
+    name: str | None
+    as_of: datetime
+    revision: int
+    tier: Tier
+    score: Points | None
+    confidence: float
+    components: list[Component]
+    windows: dict[str, WindowFigures]
+    lifetime: Lifetime
+    classes: Classes
+    lifecycle: str | None
+    churn: ChurnFigures
+    portfolio: PortfolioFigures
+    support: SupportFigures
+    actions: list[str] | None
+    policy_version: str
+    model_version: str

@@ -1,0 +1,242 @@
+"""The policy: every number that a sales organisation may judge differently, checked as a whole.
+
+One TOML file. Unknown keys are refused, every error is listed at once, units are in the names. The `version` is
+the hash of its meaning; the `revision` is a number that must grow with each change.
+"""
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Mapping
+from datetime import date
+from decimal import Decimal
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Final, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
+
+from models.events import Severity
+from models.fields import CurrencyCode
+
+_VERSION_HEX_DIGITS: Final = 12
+_VALUE_CHARACTERS_MAX: Final = 100
+
+
+class PolicyError(ValueError):
+    """A policy that cannot be used; its text lists every error, one a line."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+Days = Annotated[int, Field(ge=1, le=3650)]
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Score = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
+LogOdds = Annotated[float, Field(ge=-10, le=10, allow_inf_nan=False)]
+# Normalised, so that 1.1 and 1.10 mean the same policy.
+Money = Annotated[Decimal, Field(ge=0, le=10**12), AfterValidator(Decimal.normalize)]
+
+
+def _time_zone(value: Any) -> Any:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, TypeError) as error:
+        raise PydanticCustomError("time_zone", "Input should be an IANA time zone, as Europe/Berlin") from error
+    return value
+
+
+class Rate(_Section):
+    """From a day on, one unit of a currency is worth `rate` units of the reporting currency."""
+
+    since: date
+    rate: Annotated[Decimal, Field(gt=0, le=10**9), AfterValidator(Decimal.normalize)]
+
+
+class Scale(_Section):
+    """The two ends of a logarithmic scale: a value of `low` scores 0, one of `high` scores 100."""
+
+    low: Annotated[float, Field(gt=0, le=1e12)]
+    high: Annotated[float, Field(gt=0, le=1e12)]
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.low >= self.high:
+            raise PydanticCustomError("scale_order", "low should be below high")
+        return self
+
+
+class Scorecard(_Section):
+    """Weights and scales of the components, over the longest window."""
+
+    revenue_weight: Annotated[int, Field(ge=0, le=1000)] = 40
+    frequency_weight: Annotated[int, Field(ge=0, le=1000)] = 25
+    profit_weight: Annotated[int, Field(ge=0, le=1000)] = 35
+    revenue_scale: Scale = Scale(low=100, high=20_000)
+    """Major units of the reporting currency."""
+    frequency_scale: Scale = Scale(low=1, high=24)
+    """Orders."""
+    profit_scale: Scale = Scale(low=30, high=6_000)
+    """Major units of the reporting currency."""
+    profit_coverage_min: Share = 0.5
+    """Profit is absent when less of the revenue has a known cost."""
+
+    @model_validator(mode="after")
+    def _some_weight(self) -> Self:
+        if self.revenue_weight + self.frequency_weight + self.profit_weight == 0:
+            raise PydanticCustomError("no_weight", "one weight at least should be above 0")
+        return self
+
+
+class TierBound(_Section):
+    """A tier is entered at a score of `enter` or more and left below `leave`."""
+
+    enter: Score
+    leave: Score
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.leave > self.enter:
+            raise PydanticCustomError("bound_order", "leave should not be above enter")
+        return self
+
+
+class Tiers(_Section):
+    """Bounds of the tiers, and how long a score must stay below one before the account is demoted."""
+
+    key: TierBound = TierBound(enter=75, leave=70)
+    growth: TierBound = TierBound(enter=50, leave=45)
+    standard: TierBound = TierBound(enter=25, leave=20)
+    dwell_days: Annotated[int, Field(ge=0, le=365)] = 30
+    confidence_min: Share = 0.30
+    """Below it an account is unrated."""
+    key_confidence_min: Share = 0.50
+    """Below it an account is at most `growth`."""
+
+    @model_validator(mode="after")
+    def _descending(self) -> Self:
+        for upper, lower in ((self.key, self.growth), (self.growth, self.standard)):
+            if upper.enter <= lower.enter or upper.leave <= lower.leave:
+                raise PydanticCustomError("tier_order", "key, growth, standard should descend")
+        return self
+
+
+class Churn(_Section):
+    """When silence is a risk, and when an account is lost."""
+
+    portfolio_gap_days: Annotated[float, Field(ge=1, le=365)] = 45
+    """Mean gap between order days that an account's own is shrunk to, with the weight of one gap."""
+    even_ratio: Annotated[float, Field(gt=0, le=100)] = 2
+    """Silence over own gap at which the risk is one half."""
+    steepness: Annotated[float, Field(gt=0, le=10)] = 2
+    """Growth of the log-odds with the logarithm of that ratio."""
+    medium: Share = 0.5
+    high: Share = 0.8
+    hysteresis: Annotated[float, Field(ge=0, le=0.2)] = 0.05
+    horizon_days: Days = 90
+    horizon_gaps: Annotated[float, Field(ge=0, le=20)] = 2
+    lost_days: Days = 180
+    lost_gaps: Annotated[float, Field(ge=0, le=20)] = 3
+    recovered_days: Days = 90
+    """How long an account that came back counts as recovered."""
+    severe_ticket_log_odds: LogOdds = 0.8
+    """Added for each open ticket of high or critical severity."""
+    sla_breach_log_odds: LogOdds = 0.4
+    """Added for each missed deadline of the last `support_days`."""
+    complaint_log_odds: LogOdds = 0.5
+    """Added for each complaint of the last `support_days`."""
+    signals_max: Annotated[int, Field(ge=0, le=100)] = 3
+    """Signals of one kind that count at most."""
+    support_days: Days = 90
+    margin: Share = 0.3
+    """Profit per revenue assumed for the value at stake when costs are unknown."""
+
+    @model_validator(mode="after")
+    def _levels_ordered(self) -> Self:
+        if not 0 < self.medium - self.hysteresis < self.medium < self.high - self.hysteresis < self.high < 1:
+            raise PydanticCustomError("level_order", "0 < medium < high - hysteresis should hold, and high < 1")
+        return self
+
+
+class Support(_Section):
+    """What support costs."""
+
+    service_cost: dict[Severity, Money] = {}
+    """Major units of the reporting currency for each ticket opened; absent severities cost nothing."""
+
+
+class Policy(_Section):
+    """All judgement in one place."""
+
+    revision: Annotated[int, Field(ge=1, lt=2**31)] = 1
+    reporting_currency: CurrencyCode
+    reporting_timezone: Annotated[str, BeforeValidator(_time_zone)] = "UTC"
+    window_days: Annotated[tuple[Days, ...], Field(min_length=1, max_length=6)] = (30, 90, 365)
+    """Lengths of the rolling windows, ascending; the longest is the horizon."""
+    rates: dict[CurrencyCode, Annotated[tuple[Rate, ...], Field(min_length=1, max_length=4000)]] = {}
+    scorecard: Scorecard = Scorecard()
+    tiers: Tiers = Tiers()
+    churn: Churn = Churn()
+    support: Support = Support()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if any(a >= b for a, b in zip(self.window_days, self.window_days[1:], strict=False)):
+            raise PydanticCustomError("window_order", "window_days should ascend")
+        if self.reporting_currency in self.rates:
+            raise PydanticCustomError("own_rate", "the reporting currency should have no rate")
+        for rates in self.rates.values():
+            if any(a.since >= b.since for a, b in zip(rates, rates[1:], strict=False)):
+                raise PydanticCustomError("rate_order", "the rates of a currency should ascend by `since`")
+        if self.churn.support_days > self.horizon_days:
+            raise PydanticCustomError("support_days", "churn.support_days should not exceed the longest window")
+        return self
+
+    @property
+    def horizon_days(self) -> int:
+        """How many days an account remembers one by one."""
+        return self.window_days[-1]
+
+    @cached_property
+    def version(self) -> str:
+        """Twelve hexadecimal digits of the SHA-256 of all that the policy means, the revision left out."""
+        meaning = json.dumps(self.model_dump(mode="json", exclude={"revision"}), sort_keys=True)
+        return hashlib.sha256(meaning.encode()).hexdigest()[:_VERSION_HEX_DIGITS]
+
+
+def read_policy(source: Mapping[str, Any]) -> Policy:
+    """Check a policy that was read from a file or an environment.
+
+    Raises:
+        PolicyError: with every error, one a line, each with the setting, its value and what is allowed.
+    """
+    try:
+        return Policy.model_validate(source)
+    except ValidationError as error:
+        lines = [
+            f"{'.'.join(str(part) for part in one['loc']) or 'policy'} = {_shortened(one['input'])}: {one['msg']}"
+            for one in error.errors(include_url=False, include_context=False)
+        ]
+        raise PolicyError("\n".join(lines)) from error
+
+
+def load_policy(path: Path) -> Policy:
+    """Read and check a policy file.
+
+    Raises:
+        PolicyError: if the file cannot be read, is not TOML, or holds an error.
+    """
+    try:
+        return read_policy(tomllib.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise PolicyError(f"{path}: {error.strerror}") from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise PolicyError(f"{path}: not TOML: {error}") from error
+
+
+def _shortened(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _VALUE_CHARACTERS_MAX else text[: _VALUE_CHARACTERS_MAX - 1] + "…"

@@ -1,0 +1,153 @@
+"""An account's state: all that the core remembers of it, in integers and short texts.
+
+The lists of one window day stand in columns (`days[i]`, `revenue_minor[i]`, …), so that a window is a sum of a
+slice. Every collection has a stated maximum; a state of 20 order days packs into about 500 bytes.
+"""
+
+from typing import Final
+
+import msgspec
+
+OPEN_TICKETS_MAX: Final = 64
+"""Open tickets remembered; the oldest is forgotten for a further one."""
+SURVEYS_MAX: Final = 32
+"""Survey answers remembered, the latest."""
+RECENT_EVENTS_MAX: Final = 32
+"""Event ids remembered for each input topic, the latest."""
+RECENT_EVENT_BYTES: Final = 12
+"""Bytes of one remembered event: 8 of its id's hash, 4 of its content's."""
+
+
+class ComponentPoints(msgspec.Struct, array_like=True, gc=False, frozen=True):
+    """One component at an evaluation: score and points in hundredths, weight as in the policy."""
+
+    name: str
+    score: int | None
+    weight: int
+    points: int
+
+
+class OpenTicket(msgspec.Struct, array_like=True, gc=False, frozen=True):
+    """A support ticket that is not resolved."""
+
+    ticket_id: str
+    severity: str
+    opened_day: int
+
+
+class SupportDay(msgspec.Struct, array_like=True, gc=False):
+    """How many support events of one kind happened on one day."""
+
+    day: int
+    kind: str
+    count: int
+
+
+class SurveyAnswer(msgspec.Struct, array_like=True, gc=False, frozen=True):
+    """One answer, `score` on the survey's own scale."""
+
+    day: int
+    kind: str
+    score: int
+
+
+class ProfileRating(msgspec.Struct, array_like=True, gc=False, frozen=True):
+    """A rating from 0 to 100 and the day on which it was given."""
+
+    value: float
+    rated_day: int
+
+
+class ProfileState(msgspec.Struct, omit_defaults=True, gc=False, frozen=True):
+    """What the last accepted profile says."""
+
+    version: int
+    name: str | None = None
+    segment: str | None = None
+    industry: str | None = None
+    region: str | None = None
+    owner: str | None = None
+    crm_url: str | None = None
+    parent_id: str | None = None
+    customer_since_day: int | None = None
+    budget_minor: int | None = None
+    renewal_day: int | None = None
+    ratings: dict[str, ProfileRating] = {}
+    override_tier: str | None = None
+    override_reason: str | None = None
+    override_until_day: int | None = None
+
+
+class AccountState(msgspec.Struct, array_like=True, gc=False):
+    """Format 1. A day is a count of local days since 1970-01-01; money is in minor units."""
+
+    account_id: str
+    incarnation: int = 0
+    """How often the account was erased before."""
+    revision: int = 0
+    """Grows with each change that a reader of snapshots could see."""
+    published_revision: int = 0
+    """The last revision published as a snapshot."""
+    tier_sequence: int = 0
+    churn_sequence: int = 0
+    policy_version: str = ""
+    as_of_ms: int = 0
+    as_of_day: int = 0
+    due_day: int | None = None
+    """The earliest day on which time alone could change something."""
+
+    # The non-empty days of the horizon, ascending; at most the horizon's number of days.
+    days: list[int] = []
+    revenue_minor: list[int] = []
+    orders: list[int] = []
+    costed_revenue_minor: list[int] = []
+    cost_minor: list[int] = []
+
+    lifetime_orders: int = 0
+    lifetime_revenue_minor: int = 0
+    lifetime_costed_revenue_minor: int = 0
+    lifetime_cost_minor: int = 0
+    lifetime_service_cost_minor: int = 0
+    # Days with an order that are older than the horizon: how many, the first, the last.
+    old_order_days: int = 0
+    old_first_order_day: int | None = None
+    old_last_order_day: int | None = None
+
+    recent_orders: bytes = b""
+    recent_support: bytes = b""
+    recent_profiles: bytes = b""
+
+    open_tickets: list[OpenTicket] = []
+    # Ascending by day and kind; at most the horizon's days times the number of kinds.
+    support_days: list[SupportDay] = []
+    surveys: list[SurveyAnswer] = []
+    profile: ProfileState | None = None
+
+    tier: str | None = None
+    """None until the first evaluation; `unrated` without enough data."""
+    graded: bool = False
+    """Whether a tier change was ever published."""
+    tier_since_day: int | None = None
+    # Since when the score is below the leave bound of key, growth, standard, without a break.
+    below_since_days: list[int | None] = msgspec.field(default_factory=lambda: [None, None, None])
+    score: int | None = None
+    """Hundredths, 0 to 10000."""
+    graded_score: int | None = None
+    """The score published with the last tier change."""
+    graded_points: list[ComponentPoints] = []
+    """The components published with the last tier change."""
+
+    churn_level: str | None = None
+    risk: int | None = None
+    """Ten-thousandths."""
+    lost_since_day: int | None = None
+    recovered_day: int | None = None
+    view_hash: int = 0
+    """Hash of what a snapshot says beyond its moment, to see whether it changed."""
+
+
+class ErasedAccount(msgspec.Struct, array_like=True, gc=False, frozen=True):
+    """What remains of an erased account: no id, only when, and how often."""
+
+    erased_ms: int
+    incarnation: int
