@@ -1,0 +1,69 @@
+"""What every test can ask for: brokers, published data, reproducible randomness."""
+
+import os
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+from stream.embedded import EmbeddedBroker
+from tests.support.broker import KafkaBroker, missing_tools
+
+# `--hypothesis-profile thorough` looks harder. No deadline: the machine may be busy.
+hypothesis.settings.register_profile("default", max_examples=50, deadline=None, print_blob=True)
+hypothesis.settings.register_profile(
+    "thorough", hypothesis.settings.get_profile("default"), max_examples=2000
+)
+hypothesis.settings.load_profile("default")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose the seed here, before hypothesis reads the option, so that the header can show it."""
+    if config.getoption("hypothesis_seed", None) is None:
+        config.option.hypothesis_seed = str(random.SystemRandom().randrange(2**32))
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """Say what has to be repeated for the same run."""
+    data = os.environ.get("ACCOUNT_HEALTH_DATA", "unset, tests on published data are skipped")
+    return [
+        f"repeat with: --hypothesis-seed={config.getoption('hypothesis_seed')}",
+        f"ACCOUNT_HEALTH_DATA: {data}",
+    ]
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
+    """A real broker, shared by the run: use topics, groups and transactional ids of your own."""
+    if missing := missing_tools():
+        message = (
+            f"no Kafka broker without {' and '.join(missing)}:"
+            " apt-get install openjdk-17-jre-headless maven"
+        )
+        if os.environ.get("CI") == "true":
+            pytest.fail(message, pytrace=False)
+        pytest.skip(message)
+    with KafkaBroker(tmp_path_factory.mktemp("kafka")) as broker:
+        yield broker
+
+
+@pytest.fixture
+def embedded_broker() -> Iterator[EmbeddedBroker]:
+    """A fresh embedded broker: not for tests of a guarantee, see its docstring."""
+    with EmbeddedBroker() as broker:
+        yield broker
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """Folder of the published histories; a file that is missing in it fails the test."""
+    configured = os.environ.get("ACCOUNT_HEALTH_DATA")
+    if not configured:
+        pytest.skip("ACCOUNT_HEALTH_DATA is unset: it names the folder of the published histories")
+    folder = Path(configured)
+    if not folder.is_dir():
+        pytest.fail(f"ACCOUNT_HEALTH_DATA={configured} is no folder", pytrace=False)
+    return folder
