@@ -1,0 +1,330 @@
+"""Every name on the wire, in one place: topics, groups, transactional ids, headers.
+
+Nothing here is derived from the name of a class or function: renaming code never moves data.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum, unique
+from typing import Final, assert_never
+
+from models.events import InputTopic
+
+DEFAULT_PREFIX: Final = "account-health."
+TOPIC_NAME_CHARACTERS_MAX: Final = 249
+"""Longest topic name that Kafka accepts."""
+NAME_PATTERN: Final = r"[A-Za-z0-9._-]+"
+"""Kafka's alphabet of topic names; used for group and transactional ids too."""
+
+INPUT_RECORD_BYTES_MAX: Final = 1_048_588
+"""Largest record batch of an input; Kafka's default."""
+OUTPUT_RECORD_BYTES_MAX: Final = 2 * 1_048_576
+"""Largest record batch of all else: a dead letter is an input record and its headers."""
+
+_MIB: Final = 1_048_576
+_COPIES_TO_LOSE_ONE: Final = 3
+_OUTPUT_SEGMENT_DAYS: Final = 1
+_FOREVER: Final = "-1"
+
+
+@unique
+class Flow(StrEnum):
+    """Which way a topic's records go."""
+
+    IN = "in"
+    """Written by producers, read by the worker."""
+    OUT = "out"
+    """Written by the worker, read by subscribers."""
+    INTERNAL = "internal"
+    """Written and read by the worker alone."""
+
+
+@unique
+class Cleanup(StrEnum):
+    """What the broker removes, in the words of Kafka's `cleanup.policy`."""
+
+    DELETE = "delete"
+    """Records older than the retention."""
+    COMPACT = "compact"
+    """Records that have a younger one of the same key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How long records are kept, and how soon compaction removes an old value."""
+
+    input_days: int | None = None
+    """Inputs; None keeps them for ever."""
+    output_days: int = 30
+    """Tier changes, churn risks and dead letters, which cannot be erased by key; 2 or more."""
+    compaction_days: int = 7
+    """Compacted topics: a value that was replaced or erased is gone after at most as long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """One topic of the contract, without its prefix."""
+
+    suffix: str
+    flow: Flow
+    cleanup: Cleanup
+    description: str
+    segment_mib: int = 1024
+    """Compaction leaves the newest segment alone: small ones keep what is restored short."""
+    delete_retention_days: int = 1
+    """How long a reader may be away and still see that a key was deleted."""
+    one_partition: bool = False
+    """Whether it has one partition, whatever the inputs have."""
+
+    @property
+    def partitions_fixed(self) -> bool:
+        """Whether its number of partitions is part of the contract; outputs may have others."""
+        return self.flow is not Flow.OUT
+
+    def partitions(self, input_partitions: int) -> int:
+        """Return how many partitions the topic is made with, beside the inputs'."""
+        return 1 if self.one_partition else input_partitions
+
+    def config(self, retention: Retention, replication_factor: int) -> dict[str, str]:
+        """Return the topic's configuration in Kafka's names and units (milliseconds, bytes)."""
+        bytes_max = INPUT_RECORD_BYTES_MAX if self.flow is Flow.IN else OUTPUT_RECORD_BYTES_MAX
+        config = {
+            "cleanup.policy": self.cleanup.value,
+            "max.message.bytes": str(bytes_max),
+            # With three copies one broker may fail, and every acknowledged record is on two.
+            "min.insync.replicas": "2" if replication_factor >= _COPIES_TO_LOSE_ONE else "1",
+            "segment.bytes": str(self.segment_mib * _MIB),
+        }
+        match (self.cleanup, self.flow):
+            case (Cleanup.COMPACT, _):
+                # Without a longest lag, a value of a quiet partition survives its erasure for ever.
+                config["retention.ms"] = _FOREVER
+                config["max.compaction.lag.ms"] = _ms(retention.compaction_days)
+                config["delete.retention.ms"] = _ms(self.delete_retention_days)
+                config["min.cleanable.dirty.ratio"] = "0.1"
+            case (Cleanup.DELETE, Flow.IN):
+                days = retention.input_days
+                config["retention.ms"] = _FOREVER if days is None else _ms(days)
+            case (Cleanup.DELETE, _):
+                # The broker removes whole segments, once the youngest record is too old: the
+                # oldest has then lived for the span of a segment more.
+                config["segment.ms"] = _ms(_OUTPUT_SEGMENT_DAYS)
+                config["retention.ms"] = _ms(retention.output_days - _OUTPUT_SEGMENT_DAYS)
+            case _ as never:
+                assert_never(never)
+        return config
+
+
+def _ms(days: int) -> str:
+    return str(timedelta(days=days) // timedelta(milliseconds=1))
+
+
+ORDERS: Final = Topic(
+    "orders",
+    Flow.IN,
+    Cleanup.DELETE,
+    "Orders, refunds and cancellations; kept for ever unless set: rebuilds and audits read them.",
+)
+SUPPORT: Final = Topic(
+    "support",
+    Flow.IN,
+    Cleanup.DELETE,
+    "Support tickets, complaints and surveys. Kept as long as orders.",
+)
+PROFILES: Final = Topic(
+    "profiles",
+    Flow.IN,
+    Cleanup.COMPACT,
+    "Whole account profiles, and requests to erase an account.",
+    segment_mib=128,
+)
+TIER_CHANGES: Final = Topic(
+    "tier-changes", Flow.OUT, Cleanup.DELETE, "An account moved to another tier, with the reasons."
+)
+CHURN_RISK: Final = Topic(
+    "churn-risk",
+    Flow.OUT,
+    Cleanup.DELETE,
+    "The risk of losing an account changed, or it was lost, or came back.",
+)
+SNAPSHOTS: Final = Topic(
+    "snapshots",
+    Flow.OUT,
+    Cleanup.COMPACT,
+    "The whole current health of each account; null when it was erased.",
+    segment_mib=128,
+    delete_retention_days=7,  # a view that is down over a long weekend still learns what was erased
+)
+PORTFOLIO: Final = Topic(
+    "portfolio",
+    Flow.INTERNAL,
+    Cleanup.COMPACT,
+    "One census for each partition, and the cut points drawn from all of them.",
+    segment_mib=16,
+    one_partition=True,  # every task reads all of it, and the cut points have one order
+)
+STATE: Final = Topic(
+    "state",
+    Flow.INTERNAL,
+    Cleanup.COMPACT,
+    "Changelog of the accounts, and one checkpoint for each partition.",
+    segment_mib=64,
+)
+DEAD_LETTERS: Final = Topic(
+    "dead-letters",
+    Flow.OUT,
+    Cleanup.DELETE,
+    "Refused records, unchanged; the headers say why and whence.",
+)
+
+TOPICS: Final = (
+    ORDERS,
+    SUPPORT,
+    PROFILES,
+    TIER_CHANGES,
+    CHURN_RISK,
+    SNAPSHOTS,
+    PORTFOLIO,
+    STATE,
+    DEAD_LETTERS,
+)
+"""Every topic, in the order of the documentation."""
+
+SPEC_OF_INPUT: Final = {
+    InputTopic.ORDERS: ORDERS,
+    InputTopic.SUPPORT: SUPPORT,
+    InputTopic.PROFILES: PROFILES,
+}
+
+
+def is_topic_name(name: str) -> bool:
+    """Return whether Kafka accepts a topic of this name.
+
+    >>> is_topic_name("account-health.orders"), is_topic_name("orders/2024"), is_topic_name("..")
+    (True, False, False)
+    """
+    if len(name) > TOPIC_NAME_CHARACTERS_MAX or name in {".", ".."}:
+        return False
+    return re.fullmatch(NAME_PATTERN, name) is not None
+
+
+class TopicNames:
+    """The full names of all topics under one prefix.
+
+    >>> names = TopicNames("demo.")
+    >>> names.tier_changes, names.of_input(InputTopic.ORDERS), names.input_of("demo.support")
+    ('demo.tier-changes', 'demo.orders', <InputTopic.SUPPORT: 'support'>)
+    >>> names.input_of("support") is None
+    True
+    """
+
+    __slots__ = (
+        "_input_of_name",
+        "churn_risk",
+        "dead_letters",
+        "orders",
+        "portfolio",
+        "prefix",
+        "profiles",
+        "snapshots",
+        "state",
+        "support",
+        "tier_changes",
+    )
+
+    def __init__(self, prefix: str = DEFAULT_PREFIX) -> None:
+        self.prefix: Final = prefix
+        self.orders: Final = self.of(ORDERS)
+        self.support: Final = self.of(SUPPORT)
+        self.profiles: Final = self.of(PROFILES)
+        self.tier_changes: Final = self.of(TIER_CHANGES)
+        self.churn_risk: Final = self.of(CHURN_RISK)
+        self.snapshots: Final = self.of(SNAPSHOTS)
+        self.portfolio: Final = self.of(PORTFOLIO)
+        self.state: Final = self.of(STATE)
+        self.dead_letters: Final = self.of(DEAD_LETTERS)
+        self._input_of_name: Final = {self.of(spec): topic for topic, spec in SPEC_OF_INPUT.items()}
+
+    def of(self, topic: Topic) -> str:
+        """Return the full name of a topic.
+
+        Raises:
+            ValueError: if Kafka would not accept the name.
+        """
+        name = self.prefix + topic.suffix
+        if not is_topic_name(name):
+            raise ValueError(
+                f"{name!r} is no topic name: letters, digits, '.', '_' and '-', "
+                f"at most {TOPIC_NAME_CHARACTERS_MAX} characters"
+            )
+        return name
+
+    def of_input(self, topic: InputTopic) -> str:
+        """Return the full name of an input."""
+        return self.of(SPEC_OF_INPUT[topic])
+
+    def input_of(self, name: str) -> InputTopic | None:
+        """Return which input a full name is, or None."""
+        return self._input_of_name.get(name)
+
+
+def group_id(application_id: str) -> str:
+    """Return the consumer group of all workers of one application."""
+    return application_id
+
+
+def transactional_id(application_id: str, instance_id: str) -> str:
+    """Return the transactional id of one worker: a newer producer with it fences the older."""
+    return f"{application_id}-{instance_id}"
+
+
+def event_source(application_id: str) -> str:
+    """Return the CloudEvents `source` of all that an application publishes."""
+    return f"/account-health/{application_id}"
+
+
+CLOUDEVENTS_VERSION: Final = "1.0"
+CONTENT_TYPE: Final = "application/json"
+
+
+class Header:
+    """Names of record headers. Of CloudEvents 1.0's Kafka binding, binary mode, unless said."""
+
+    CE_SPECVERSION: Final = "ce_specversion"
+    CE_ID: Final = "ce_id"
+    CE_SOURCE: Final = "ce_source"
+    CE_TYPE: Final = "ce_type"
+    CE_SUBJECT: Final = "ce_subject"
+    """The account's id."""
+    CE_TIME: Final = "ce_time"
+    CE_SEQUENCE: Final = "ce_sequence"
+    """Extension `sequence`: gap-free for the account and topic."""
+    CE_TRIGGER_TOPIC: Final = "ce_triggertopic"
+    """Extension: where the event that caused it was read. Attribute names have no separators."""
+    CE_TRIGGER_PARTITION: Final = "ce_triggerpartition"
+    CE_TRIGGER_OFFSET: Final = "ce_triggeroffset"
+    CONTENT_TYPE: Final = "content-type"
+
+
+class DeadLetterHeader:
+    """Names of the headers of a dead letter; values are UTF-8 text, numbers in decimal."""
+
+    REASON: Final = "dead_letter_reason"
+    """A value of `models.reasons.RefusalReason`."""
+    DETAIL: Final = "dead_letter_detail"
+    """A sentence for a person that quotes nothing of the record."""
+    TOPIC: Final = "dead_letter_topic"
+    """Full name of the topic that the record was read from."""
+    PARTITION: Final = "dead_letter_partition"
+    OFFSET: Final = "dead_letter_offset"
+    TIMESTAMP_MS: Final = "dead_letter_timestamp_ms"
+    """Timestamp of the record that was refused."""
+    KEY_BYTES: Final = "dead_letter_key_bytes"
+    """Length of the key before it was cut; only when it was."""
+    KEY_SHA256: Final = "dead_letter_key_sha256"
+    """SHA-256 of the whole key in hexadecimal; only when it was cut."""
+    VALUE_BYTES: Final = "dead_letter_value_bytes"
+    """Length of the value before it was cut; only when it was."""
+    VALUE_SHA256: Final = "dead_letter_value_sha256"
+    """SHA-256 of the whole value in hexadecimal; only when it was cut."""
