@@ -1,0 +1,401 @@
+"""Settings: environment variables, checked as a whole before anything starts.
+
+`load_settings` takes the environment as an argument and is pure but for secret files. The
+description and the range of each field are its documentation: docs/configuration.md is generated
+from them.
+"""
+
+import difflib
+import re
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Final, Literal, NamedTuple
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_core import PydanticCustomError
+
+from models.fields import CurrencyCode
+from models.policy import Policy, load_policy
+from stream.ranges import allowed_values, kind_of
+from stream.topics import DEFAULT_PREFIX, NAME_PATTERN, Retention, TopicNames
+
+ENV_PREFIX: Final = "ACCOUNT_HEALTH_"
+_FILE_SUFFIX: Final = "_FILE"
+_VALUE_CHARACTERS_MAX: Final = 100
+_MIB: Final = 1_048_576
+_PORT_MAX: Final = 65_535
+_COMMITS_IN_TRANSACTION_TIMEOUT: Final = 5
+
+# Kubernetes sets these in every pod of a namespace that has a service whose name begins like ours.
+_KUBERNETES_NAME: Final = re.compile(
+    r"_SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)$|_PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?$"
+)
+_KUBERNETES_VALUE: Final = re.compile(r"(tcp|udp|sctp)(://.*)?|[0-9a-f:.]+")
+
+
+_NAME_ALLOWED: Final = "1 to 200 letters, digits, '.', '_' and '-'"
+_ALLOWED: Final = {
+    "bootstrap_servers": "host:port, several with commas",
+    "application_id": _NAME_ALLOWED,
+    "instance_id": _NAME_ALLOWED,
+    "topic_prefix": _NAME_ALLOWED,
+    "policy_file": "a path",
+    "reporting_currency": "an ISO 4217 code in capitals, as EUR",
+}
+
+
+class SettingsError(ValueError):
+    """Settings that cannot be used; the text lists every error, one a line."""
+
+
+def _servers(value: str) -> str:
+    for server in value.split(","):
+        host, _, port = server.strip().rpartition(":")
+        if not host or not port.isdecimal() or not 0 < int(port) <= _PORT_MAX:
+            raise PydanticCustomError("servers", "Input should be host:port, several with commas")
+    return value
+
+
+def _name(value: str) -> str:
+    if re.fullmatch(NAME_PATTERN, value) is None:
+        raise PydanticCustomError("name", "Input should be letters, digits, '.', '_' and '-' only")
+    return value
+
+
+Servers = Annotated[str, AfterValidator(_servers)]
+Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_name)]
+
+
+class Settings(BaseModel):
+    """All settings of a worker, and of the commands that talk to its Kafka."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    bootstrap_servers: Servers = Field(
+        "localhost:9092",
+        description="Kafka brokers to begin with, as host:port, several with commas.",
+    )
+    application_id: Name = Field(
+        "account-health",
+        description="Consumer group, and the beginning of every transactional id. Workers with the"
+        " same one share the work.",
+    )
+    instance_id: Name = Field(
+        default_factory=socket.gethostname,
+        description="Name of this worker among its peers. It must be unique, and the same again "
+        "after a restart (the pod's name in a StatefulSet): a second worker with the "
+        "same one fences the first. Default: the host's name.",
+    )
+    topic_prefix: Name = Field(
+        DEFAULT_PREFIX, description="Beginning of every topic's name, its separator included."
+    )
+    partitions: int = Field(
+        4,
+        ge=1,
+        le=1000,
+        description="Partitions of each topic, when it is made. Cannot be changed later without a "
+        "rebuild, and bounds how many workers can share the work.",
+    )
+    replication_factor: int = Field(
+        1,
+        ge=1,
+        le=9,
+        description="Copies of each partition, when a topic is made. Use 3 in production.",
+    )
+    policy_file: Path | None = Field(
+        None, description="The policy, a TOML file. A worker needs this or `REPORTING_CURRENCY`."
+    )
+    reporting_currency: CurrencyCode | None = Field(
+        None,
+        description="ISO 4217 code. Without a policy file: the default policy in this currency.",
+    )
+    clock: Literal["live", "event"] = Field(
+        "live",
+        description="`live`: time passes as on the wall clock. `event`: time is the latest event "
+        "of the partition, for replays and tests; only then is `clock.advanced` "
+        "accepted.",
+    )
+    commit_interval_ms: int = Field(
+        200,
+        ge=10,
+        le=10_000,
+        description="How often the transaction commits: the delay that a subscriber sees, against "
+        "commits of 10 to 20 ms each.",
+    )
+    max_task_idle_ms: int = Field(
+        1000,
+        ge=0,
+        le=60_000,
+        description="How long a partition waits for an input that has records not yet fetched, so "
+        "that its inputs are merged by time.",
+    )
+    snapshot_interval_ms: int = Field(
+        1000, ge=0, le=3_600_000, description="At most one snapshot of an account in this time."
+    )
+    future_tolerance_hours: int = Field(
+        24,
+        ge=0,
+        le=8_760,
+        description="An event dated further ahead of the wall clock is a dead letter.",
+    )
+    input_retention_days: int | None = Field(
+        None,
+        ge=7,
+        le=36_500,
+        description="How long orders and support events are kept, when the topics are made. "
+        "Default: for ever, as a rebuild or an audit reads them again; profiles are "
+        "compacted.",
+    )
+    output_retention_days: int = Field(
+        30,
+        ge=2,
+        le=30,
+        description="How long tier changes, churn risks and dead letters are kept. They cannot be "
+        "erased by key: an erased account is gone from them after this.",
+    )
+    transaction_timeout_ms: int = Field(
+        10_000,
+        ge=1_000,
+        le=900_000,
+        description="A transaction that is open for longer is aborted by the broker. After a crash"
+        " it holds back readers, and whoever takes over, for as long. At least five "
+        "times `COMMIT_INTERVAL_MS`.",
+    )
+    session_timeout_ms: int = Field(
+        15_000,
+        ge=6_000,
+        le=300_000,
+        description="A worker that is silent for longer loses its partitions: longer than a "
+        "restart takes, so that a restart moves nothing; as long as an account may "
+        "wait after a crash.",
+    )
+    max_poll_interval_ms: int = Field(
+        60_000,
+        ge=6_000,
+        le=3_600_000,
+        description="A worker that takes nothing from its queue for longer loses its partitions. "
+        "At least `SESSION_TIMEOUT_MS`.",
+    )
+    restore_deadline_seconds: int = Field(
+        600,
+        ge=10,
+        le=86_400,
+        description="A partition that is not restored in this time ends the worker.",
+    )
+    grace_period_seconds: int = Field(
+        25,
+        ge=1,
+        le=600,
+        description="Time to finish and commit after SIGTERM; below the supervisor's patience (30 "
+        "s in Kubernetes).",
+    )
+    stuck_deadline_seconds: int = Field(
+        120,
+        ge=10,
+        le=3_600,
+        description="`/healthz` fails when records wait and none was committed for longer.",
+    )
+    batch_records: int = Field(
+        2000,
+        ge=1,
+        le=100_000,
+        description="Records of one partition that are processed at a time, at most.",
+    )
+    buffer_bytes: int = Field(
+        8 * _MIB,
+        ge=2 * _MIB,
+        le=1024 * _MIB,
+        description="Fetched and not yet processed bytes, for each input partition.",
+    )
+    http_host: str = Field(
+        "127.0.0.1",
+        min_length=1,
+        max_length=253,
+        description="Address of `/healthz`, `/readyz` and `/metrics`. They ask for no password, so"
+        " by default only this machine reaches them; the container image sets "
+        "`0.0.0.0`.",
+    )
+    http_port: int = Field(
+        8080, ge=0, le=_PORT_MAX, description="Port of the same; 0 takes a free one."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least severe line that is logged. No level logs what records hold."
+    )
+    log_format: Literal["text", "json"] = Field(
+        "text", description="`text` for people, `json` for one object a line."
+    )
+    erasure_secret: SecretStr | None = Field(
+        None,
+        min_length=32,
+        max_length=1000,
+        description="Key of the HMACs by which erased accounts are remembered.",
+    )
+    embedded_broker: bool = Field(
+        False,
+        description="The broker is the demo's in-process one: it does not keep offsets that are "
+        "committed in a transaction, so the checkpoint alone decides where to read on.",
+    )
+
+    @property
+    def topics(self) -> TopicNames:
+        """Full names of all topics."""
+        return TopicNames(self.topic_prefix)
+
+    @property
+    def retention(self) -> Retention:
+        """How long topics keep their records."""
+        return Retention(self.input_retention_days, self.output_retention_days)
+
+
+class _Rule(NamedTuple):
+    """What must hold between settings that are each in range."""
+
+    fields: tuple[str, ...]
+    holds: Callable[[Settings], bool]
+    demand: str
+
+
+_RULES: Final = (
+    _Rule(
+        ("max_poll_interval_ms", "session_timeout_ms"),
+        lambda s: s.max_poll_interval_ms >= s.session_timeout_ms,
+        "the first must not be below the second",
+    ),
+    _Rule(
+        ("transaction_timeout_ms", "commit_interval_ms"),
+        lambda s: (
+            s.transaction_timeout_ms >= _COMMITS_IN_TRANSACTION_TIMEOUT * s.commit_interval_ms
+        ),
+        f"the first must be at least {_COMMITS_IN_TRANSACTION_TIMEOUT} times the second",
+    ),
+    _Rule(
+        ("policy_file", "reporting_currency"),
+        lambda s: s.policy_file is None or s.reporting_currency is None,
+        "the policy file names the currency itself: set one of the two",
+    ),
+)
+
+
+def load_settings(environ: Mapping[str, str]) -> Settings:
+    """Read the settings from environment variables `ACCOUNT_HEALTH_*`.
+
+    An empty one counts as unset. A secret may also come from a file that `<name>_FILE` names.
+
+    Raises:
+        SettingsError: with every error, one a line: name, value (unless secret), what is allowed.
+    """
+    errors: list[str] = []
+    values: dict[str, str] = {}
+    for name, value in sorted(environ.items()):
+        if name.startswith(ENV_PREFIX) and value:
+            _take(name, value, values, errors)
+    wrong = _wrong_fields(values)
+    errors += [_field_error(field, values.pop(field)) for field in values.keys() & wrong]
+    settings = Settings.model_validate(values)
+    for rule in _RULES:
+        if wrong.isdisjoint(rule.fields) and not rule.holds(settings):
+            pairs = [f"{env_name(one)} = {getattr(settings, one)}" for one in rule.fields]
+            errors.append(f"{', '.join(pairs)}: {rule.demand}")
+    if errors:
+        raise SettingsError("\n".join(errors))
+    return settings
+
+
+def policy_of(settings: Settings) -> Policy:
+    """Return the policy of the file, or the default one in the reporting currency.
+
+    Raises:
+        SettingsError: if they name neither.
+        PolicyError: if the file cannot be used, with every error.
+    """
+    if settings.policy_file is not None:
+        return load_policy(settings.policy_file)
+    if settings.reporting_currency is None:
+        raise SettingsError(
+            f"{env_name('policy_file')} or {env_name('reporting_currency')} must be set: "
+            "a policy file, or an ISO 4217 code for the default policy"
+        )
+    return Policy(reporting_currency=settings.reporting_currency)
+
+
+def effective(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Yield each variable and the value in force, for a log; of a secret only whether it is set."""
+    for field in Settings.model_fields:
+        value = getattr(settings, field)
+        match value:
+            case None:
+                yield env_name(field), "(not set)"
+            case SecretStr():
+                yield env_name(field), "(secret)"
+            case bool():
+                yield env_name(field), str(value).lower()
+            case _:
+                yield env_name(field), str(value)
+
+
+def env_name(field: str) -> str:
+    """Return the environment variable of a field.
+
+    >>> env_name("http_port")
+    'ACCOUNT_HEALTH_HTTP_PORT'
+    """
+    return ENV_PREFIX + field.upper()
+
+
+def allowed(field: str) -> str:
+    """Return what a field may be, for a person.
+
+    >>> allowed("partitions"), allowed("clock"), allowed("embedded_broker")
+    ('a whole number from 1 to 1000', 'live or event', 'true or false')
+    """
+    return _ALLOWED.get(field) or allowed_values(Settings.model_fields[field])
+
+
+def is_secret(field: str) -> bool:
+    """Return whether a field's value must never be shown."""
+    return kind_of(Settings.model_fields[field]) is SecretStr
+
+
+def _take(name: str, value: str, values: dict[str, str], errors: list[str]) -> None:
+    field = name.removeprefix(ENV_PREFIX).lower()
+    if field in Settings.model_fields:
+        if field in values:
+            errors.append(f"{name}: also given as {name}{_FILE_SUFFIX}; set one of the two")
+        values[field] = value
+        return
+    secret = field.removesuffix(_FILE_SUFFIX.lower())
+    if secret != field and secret in Settings.model_fields and is_secret(secret):
+        if secret in values:
+            errors.append(f"{name}: also given as {env_name(secret)}; set one of the two")
+        try:
+            values[secret] = Path(value).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            errors.append(f"{name} = {_shortened(value)}: cannot be read: {type(error).__name__}")
+        return
+    if _KUBERNETES_NAME.search(name) and _KUBERNETES_VALUE.fullmatch(value):
+        return
+    known = [env_name(one) for one in Settings.model_fields]
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0)
+    errors.append(f"{name}: no such setting; did you mean {close[0]}?")
+
+
+def _wrong_fields(values: Mapping[str, str]) -> set[str]:
+    try:
+        Settings.model_validate(values)
+    except ValidationError as error:
+        return {
+            str(one["loc"][0]) for one in error.errors(include_input=False, include_context=False)
+        }
+    return set()
+
+
+def _field_error(field: str, value: str) -> str:
+    shown = "(secret)" if is_secret(field) else _shortened(value)
+    return f"{env_name(field)} = {shown}: allowed is {allowed(field)}"
+
+
+def _shortened(value: str) -> str:
+    return (
+        value if len(value) <= _VALUE_CHARACTERS_MAX else value[: _VALUE_CHARACTERS_MAX - 1] + "…"
+    )
