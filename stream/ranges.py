@@ -16,7 +16,7 @@ def kind_of(field: FieldInfo) -> Any:
 
 
 def allowed_values(field: FieldInfo) -> str:
-    """Return which values a field takes; it is a literal, a boolean, or a bounded number or text."""
+    """Return which values a field takes: a literal, a boolean, a bounded number or text."""
     kind = kind_of(field)
     if get_origin(kind) is Literal:
         *others, last = get_args(kind)
