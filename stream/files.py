@@ -1,4 +1,4 @@
-"""Files of events: one JSON object a line, plain or compressed, merged by the time of their heads."""
+"""Files of events: one JSON object a line, plain or compressed, merged by time."""
 
 import gzip
 import heapq

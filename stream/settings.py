@@ -27,12 +27,14 @@ _MIB: Final = 1_048_576
 _PORT_MAX: Final = 65_535
 _COMMITS_IN_TRANSACTION_TIMEOUT: Final = 5
 
+_OTHERS: Final = frozenset({"ACCOUNT_HEALTH_DATA"})
+"""Variables with our prefix that are not settings: where tests and benchmarks find their data."""
+
 # Kubernetes sets these in every pod of a namespace that has a service whose name begins like ours.
 _KUBERNETES_NAME: Final = re.compile(
     r"_SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)$|_PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?$"
 )
 _KUBERNETES_VALUE: Final = re.compile(r"(tcp|udp|sctp)(://.*)?|[0-9a-f:.]+")
-
 
 _NAME_ALLOWED: Final = "1 to 200 letters, digits, '.', '_' and '-'"
 _ALLOWED: Final = {
@@ -288,10 +290,10 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
     errors: list[str] = []
     values: dict[str, str] = {}
     for name, value in sorted(environ.items()):
-        if name.startswith(ENV_PREFIX) and value:
+        if name.startswith(ENV_PREFIX) and value and name not in _OTHERS:
             _take(name, value, values, errors)
     wrong = _wrong_fields(values)
-    errors += [_field_error(field, values.pop(field)) for field in values.keys() & wrong]
+    errors += [_field_error(one, values.pop(one)) for one in Settings.model_fields if one in wrong]
     settings = Settings.model_validate(values)
     for rule in _RULES:
         if wrong.isdisjoint(rule.fields) and not rule.holds(settings):
@@ -360,13 +362,11 @@ def is_secret(field: str) -> bool:
 def _take(name: str, value: str, values: dict[str, str], errors: list[str]) -> None:
     field = name.removeprefix(ENV_PREFIX).lower()
     if field in Settings.model_fields:
-        if field in values:
-            errors.append(f"{name}: also given as {name}{_FILE_SUFFIX}; set one of the two")
         values[field] = value
         return
     secret = field.removesuffix(_FILE_SUFFIX.lower())
     if secret != field and secret in Settings.model_fields and is_secret(secret):
-        if secret in values:
+        if secret in values:  # it was taken before, as its name is the shorter one
             errors.append(f"{name}: also given as {env_name(secret)}; set one of the two")
         try:
             values[secret] = Path(value).read_text(encoding="utf-8").strip()
@@ -384,9 +384,7 @@ def _wrong_fields(values: Mapping[str, str]) -> set[str]:
     try:
         Settings.model_validate(values)
     except ValidationError as error:
-        return {
-            str(one["loc"][0]) for one in error.errors(include_input=False, include_context=False)
-        }
+        return {str(one["loc"][0]) for one in error.errors(include_input=False)}
     return set()
 
 
@@ -396,6 +394,6 @@ def _field_error(field: str, value: str) -> str:
 
 
 def _shortened(value: str) -> str:
-    return (
-        value if len(value) <= _VALUE_CHARACTERS_MAX else value[: _VALUE_CHARACTERS_MAX - 1] + "…"
-    )
+    if len(value) <= _VALUE_CHARACTERS_MAX:
+        return value
+    return value[: _VALUE_CHARACTERS_MAX - 1] + "…"
