@@ -5,24 +5,20 @@ description and the range of each field are its documentation: docs/configuratio
 from them.
 """
 
-import difflib
 import re
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Final, Literal, NamedTuple
+from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 from pydantic_core import PydanticCustomError
 
 from models.fields import CurrencyCode
 from models.policy import Policy, load_policy
-from stream.ranges import allowed_values, kind_of
+from stream.environment import Rule, SettingsError, allowed_values, env_name, read
 from stream.topics import DEFAULT_PREFIX, NAME_PATTERN, Retention, TopicNames
 
-ENV_PREFIX: Final = "ACCOUNT_HEALTH_"
-_FILE_SUFFIX: Final = "_FILE"
-_VALUE_CHARACTERS_MAX: Final = 100
 _MIB: Final = 1_048_576
 _PORT_MAX: Final = 65_535
 _COMMITS_IN_TRANSACTION_TIMEOUT: Final = 5
@@ -30,14 +26,8 @@ _COMMITS_IN_TRANSACTION_TIMEOUT: Final = 5
 _OTHERS: Final = frozenset({"ACCOUNT_HEALTH_DATA"})
 """Variables with our prefix that are not settings: where tests and benchmarks find their data."""
 
-# Kubernetes sets these in every pod of a namespace that has a service whose name begins like ours.
-_KUBERNETES_NAME: Final = re.compile(
-    r"_SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)$|_PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?$"
-)
-_KUBERNETES_VALUE: Final = re.compile(r"(tcp|udp|sctp)(://.*)?|[0-9a-f:.]+")
-
 _NAME_ALLOWED: Final = "1 to 200 letters, digits, '.', '_' and '-'"
-_ALLOWED: Final = {
+_ALLOWED: Final[dict[str, str]] = {
     "bootstrap_servers": "host:port, several with commas",
     "application_id": _NAME_ALLOWED,
     "instance_id": _NAME_ALLOWED,
@@ -45,10 +35,6 @@ _ALLOWED: Final = {
     "policy_file": "a path",
     "reporting_currency": "an ISO 4217 code in capitals, as EUR",
 }
-
-
-class SettingsError(ValueError):
-    """Settings that cannot be used; the text lists every error, one a line."""
 
 
 def _servers(value: str) -> str:
@@ -89,9 +75,7 @@ class Settings(BaseModel):
         "after a restart (the pod's name in a StatefulSet): a second worker with the "
         "same one fences the first. Default: the host's name.",
     )
-    topic_prefix: Name = Field(
-        DEFAULT_PREFIX, description="Beginning of every topic's name, its separator included."
-    )
+    topic_prefix: Name = Field(DEFAULT_PREFIX, description="Beginning of every topic's name, its separator included.")
     partitions: int = Field(
         4,
         ge=1,
@@ -189,8 +173,7 @@ class Settings(BaseModel):
         25,
         ge=1,
         le=600,
-        description="Time to finish and commit after SIGTERM; below the supervisor's patience (30 "
-        "s in Kubernetes).",
+        description="Time to finish and commit after SIGTERM; below the supervisor's patience (30 s in Kubernetes).",
     )
     stuck_deadline_seconds: int = Field(
         120,
@@ -218,15 +201,11 @@ class Settings(BaseModel):
         " by default only this machine reaches them; the container image sets "
         "`0.0.0.0`.",
     )
-    http_port: int = Field(
-        8080, ge=0, le=_PORT_MAX, description="Port of the same; 0 takes a free one."
-    )
+    http_port: int = Field(8080, ge=0, le=_PORT_MAX, description="Port of the same; 0 takes a free one.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least severe line that is logged. No level logs what records hold."
     )
-    log_format: Literal["text", "json"] = Field(
-        "text", description="`text` for people, `json` for one object a line."
-    )
+    log_format: Literal["text", "json"] = Field("text", description="`text` for people, `json` for one object a line.")
     erasure_secret: SecretStr | None = Field(
         None,
         min_length=32,
@@ -250,28 +229,18 @@ class Settings(BaseModel):
         return Retention(self.input_retention_days, self.output_retention_days)
 
 
-class _Rule(NamedTuple):
-    """What must hold between settings that are each in range."""
-
-    fields: tuple[str, ...]
-    holds: Callable[[Settings], bool]
-    demand: str
-
-
-_RULES: Final = (
-    _Rule(
+_RULES: Final[tuple[Rule[Settings], ...]] = (
+    Rule(
         ("max_poll_interval_ms", "session_timeout_ms"),
         lambda s: s.max_poll_interval_ms >= s.session_timeout_ms,
         "the first must not be below the second",
     ),
-    _Rule(
+    Rule(
         ("transaction_timeout_ms", "commit_interval_ms"),
-        lambda s: (
-            s.transaction_timeout_ms >= _COMMITS_IN_TRANSACTION_TIMEOUT * s.commit_interval_ms
-        ),
+        lambda s: s.transaction_timeout_ms >= _COMMITS_IN_TRANSACTION_TIMEOUT * s.commit_interval_ms,
         f"the first must be at least {_COMMITS_IN_TRANSACTION_TIMEOUT} times the second",
     ),
-    _Rule(
+    Rule(
         ("policy_file", "reporting_currency"),
         lambda s: s.policy_file is None or s.reporting_currency is None,
         "the policy file names the currency itself: set one of the two",
@@ -287,21 +256,7 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
     Raises:
         SettingsError: with every error, one a line: name, value (unless secret), what is allowed.
     """
-    errors: list[str] = []
-    values: dict[str, str] = {}
-    for name, value in sorted(environ.items()):
-        if name.startswith(ENV_PREFIX) and value and name not in _OTHERS:
-            _take(name, value, values, errors)
-    wrong = _wrong_fields(values)
-    errors += [_field_error(one, values.pop(one)) for one in Settings.model_fields if one in wrong]
-    settings = Settings.model_validate(values)
-    for rule in _RULES:
-        if wrong.isdisjoint(rule.fields) and not rule.holds(settings):
-            pairs = [f"{env_name(one)} = {getattr(settings, one)}" for one in rule.fields]
-            errors.append(f"{', '.join(pairs)}: {rule.demand}")
-    if errors:
-        raise SettingsError("\n".join(errors))
-    return settings
+    return read(Settings, environ, _RULES, allowed, _OTHERS)
 
 
 def policy_of(settings: Settings) -> Policy:
@@ -336,64 +291,12 @@ def effective(settings: Settings) -> Iterator[tuple[str, str]]:
                 yield env_name(field), str(value)
 
 
-def env_name(field: str) -> str:
-    """Return the environment variable of a field.
-
-    >>> env_name("http_port")
-    'ACCOUNT_HEALTH_HTTP_PORT'
-    """
-    return ENV_PREFIX + field.upper()
-
-
 def allowed(field: str) -> str:
     """Return what a field may be, for a person.
 
     >>> allowed("partitions"), allowed("clock"), allowed("embedded_broker")
     ('a whole number from 1 to 1000', 'live or event', 'true or false')
     """
-    return _ALLOWED.get(field) or allowed_values(Settings.model_fields[field])
-
-
-def is_secret(field: str) -> bool:
-    """Return whether a field's value must never be shown."""
-    return kind_of(Settings.model_fields[field]) is SecretStr
-
-
-def _take(name: str, value: str, values: dict[str, str], errors: list[str]) -> None:
-    field = name.removeprefix(ENV_PREFIX).lower()
-    if field in Settings.model_fields:
-        values[field] = value
-        return
-    secret = field.removesuffix(_FILE_SUFFIX.lower())
-    if secret != field and secret in Settings.model_fields and is_secret(secret):
-        if secret in values:  # it was taken before, as its name is the shorter one
-            errors.append(f"{name}: also given as {env_name(secret)}; set one of the two")
-        try:
-            values[secret] = Path(value).read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            errors.append(f"{name} = {_shortened(value)}: cannot be read: {type(error).__name__}")
-        return
-    if _KUBERNETES_NAME.search(name) and _KUBERNETES_VALUE.fullmatch(value):
-        return
-    known = [env_name(one) for one in Settings.model_fields]
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0)
-    errors.append(f"{name}: no such setting; did you mean {close[0]}?")
-
-
-def _wrong_fields(values: Mapping[str, str]) -> set[str]:
-    try:
-        Settings.model_validate(values)
-    except ValidationError as error:
-        return {str(one["loc"][0]) for one in error.errors(include_input=False)}
-    return set()
-
-
-def _field_error(field: str, value: str) -> str:
-    shown = "(secret)" if is_secret(field) else _shortened(value)
-    return f"{env_name(field)} = {shown}: allowed is {allowed(field)}"
-
-
-def _shortened(value: str) -> str:
-    if len(value) <= _VALUE_CHARACTERS_MAX:
-        return value
-    return value[: _VALUE_CHARACTERS_MAX - 1] + "…"
+    if field in _ALLOWED:
+        return _ALLOWED[field]
+    return allowed_values(Settings.model_fields[field])
