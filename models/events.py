@@ -4,11 +4,12 @@ Frozen, and tolerant of unknown fields, so that a producer may add one before we
 accepted as another name of `account_id`.
 """
 
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum, unique
-from typing import Annotated, Literal, assert_never
+from typing import Annotated, Literal, Self, TypeVar, assert_never
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, TypeAdapter, model_validator
+from pydantic_core import PydanticCustomError
 
 from models.fields import (
     Amount,
@@ -75,6 +76,15 @@ class _AccountEvent(_Event):
     account_id: Identifier = Field(validation_alias=AliasChoices("account_id", "customer_id"))
 
 
+_E = TypeVar("_E", bound=_Event)
+
+
+def _check_ordered_before(event: _E, ordered_at: datetime | None) -> _E:
+    if ordered_at is not None and ordered_at > event.occurred_at:
+        raise PydanticCustomError("ordered_after", "ordered_at should not be after occurred_at")
+    return event
+
+
 class OrderCompleted(_AccountEvent):
     """An order that counts as revenue."""
 
@@ -99,6 +109,10 @@ class OrderRefunded(_AccountEvent):
     order_id: Identifier | None = None
     ordered_at: Timestamp | None = None
 
+    @model_validator(mode="after")
+    def _ordered_before(self) -> Self:
+        return _check_ordered_before(self, self.ordered_at)
+
 
 class OrderCancelled(_AccountEvent):
     """Undoes one order on the day of `ordered_at`; self-contained, so it may come before its order."""
@@ -109,6 +123,10 @@ class OrderCancelled(_AccountEvent):
     amount: Amount
     currency: CurrencyCode
     cost: Amount | None = None
+
+    @model_validator(mode="after")
+    def _ordered_before(self) -> Self:
+        return _check_ordered_before(self, self.ordered_at)
 
 
 class ClockAdvanced(_Event):
@@ -248,9 +266,7 @@ SUPPORT_ADAPTER: TypeAdapter[SupportEvent] = TypeAdapter(
         Field(discriminator="type"),
     ]
 )
-PROFILES_ADAPTER: TypeAdapter[ProfileEvent] = TypeAdapter(
-    Annotated[ProfileEvent, Field(discriminator="type")]
-)
+PROFILES_ADAPTER: TypeAdapter[ProfileEvent] = TypeAdapter(Annotated[ProfileEvent, Field(discriminator="type")])
 
 TYPES_BY_TOPIC: dict[InputTopic, tuple[str, ...]] = {
     InputTopic.ORDERS: ("order.completed", "order.refunded", "order.cancelled", "clock.advanced"),
@@ -264,9 +280,7 @@ TYPES_BY_TOPIC: dict[InputTopic, tuple[str, ...]] = {
     ),
     InputTopic.PROFILES: ("profile.updated", "account.erased"),
 }
-TOPIC_OF_TYPE: dict[str, InputTopic] = {
-    type_: topic for topic, types in TYPES_BY_TOPIC.items() for type_ in types
-}
+TOPIC_OF_TYPE: dict[str, InputTopic] = {type_: topic for topic, types in TYPES_BY_TOPIC.items() for type_ in types}
 
 
 def adapter_of(topic: InputTopic) -> TypeAdapter[InputEvent]:

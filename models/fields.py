@@ -56,9 +56,7 @@ def _is_currency(value: str) -> str:
     return value
 
 
-Timestamp = Annotated[
-    AwareDatetime, AfterValidator(_is_after_epoch), BeforeValidator(_is_timestamp_text)
-]
+Timestamp = Annotated[AwareDatetime, AfterValidator(_is_after_epoch), BeforeValidator(_is_timestamp_text)]
 """An RFC 3339 time with an offset, not before 1970."""
 
 # No control characters: ids travel in record keys, headers, logs and terminals.

@@ -79,15 +79,15 @@ Points = Annotated[float, Field(ge=0, le=100)]
 
 
 class ComponentChange(_Output):
-    """One component before and after; the deltas of all sum exactly to the score's change."""
+    """One component before and after, points in hundredths; the deltas of all sum exactly to the score's."""
 
     name: str
     score_before: Points | None
     score: Points | None
     weight: int
-    points_before: Points
-    points: Points
-    delta: float
+    points_before_hundredths: int
+    points_hundredths: int
+    delta_hundredths: int
 
 
 class WindowFigures(_Output):
@@ -116,7 +116,9 @@ class Classes(_Output):
 class _AccountOutput(_Output):
     account_id: str
     sequence: int
-    """Gap-free for the account and topic."""
+    """Gap-free for the account, its incarnation and the topic; starts at 1."""
+    incarnation: int
+    """How often an account of this id was erased before."""
     occurred_at: datetime
     """As of when, in event time."""
     trigger_event_id: str | None
@@ -136,6 +138,8 @@ class TierChanged(_AccountOutput):
     cause: Cause
     score_before: Points | None
     score: Points | None
+    score_delta_hundredths: int
+    """From `score_before` to `score`, an absent one being 0; equals the sum of the components' deltas."""
     confidence: float
     components: list[ComponentChange]
     windows: dict[str, WindowFigures]

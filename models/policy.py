@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Final, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -131,6 +132,8 @@ class Churn(_Section):
     """Mean gap between order days that an account's own is shrunk to, with the weight of one gap."""
     even_ratio: Annotated[float, Field(gt=0, le=100)] = 2
     """Silence over own gap at which the risk is one half."""
+    ratio_min: Annotated[float, Field(gt=0, le=100)] = 0.5
+    """That ratio counts as this at least, so that support signals are heard right after an order."""
     steepness: Annotated[float, Field(gt=0, le=10)] = 2
     """Growth of the log-odds with the logarithm of that ratio."""
     medium: Share = 0.5
@@ -140,8 +143,6 @@ class Churn(_Section):
     horizon_gaps: Annotated[float, Field(ge=0, le=20)] = 2
     lost_days: Days = 180
     lost_gaps: Annotated[float, Field(ge=0, le=20)] = 3
-    recovered_days: Days = 90
-    """How long an account that came back counts as recovered."""
     severe_ticket_log_odds: LogOdds = 0.8
     """Added for each open ticket of high or critical severity."""
     sla_breach_log_odds: LogOdds = 0.4
@@ -184,12 +185,12 @@ class Policy(_Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if any(a >= b for a, b in zip(self.window_days, self.window_days[1:], strict=False)):
+        if any(a >= b for a, b in pairwise(self.window_days)):
             raise PydanticCustomError("window_order", "window_days should ascend")
         if self.reporting_currency in self.rates:
             raise PydanticCustomError("own_rate", "the reporting currency should have no rate")
         for rates in self.rates.values():
-            if any(a.since >= b.since for a, b in zip(rates, rates[1:], strict=False)):
+            if any(a.since >= b.since for a, b in pairwise(rates)):
                 raise PydanticCustomError("rate_order", "the rates of a currency should ascend by `since`")
         if self.churn.support_days > self.horizon_days:
             raise PydanticCustomError("support_days", "churn.support_days should not exceed the longest window")

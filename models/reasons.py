@@ -58,6 +58,6 @@ class Outcome(StrEnum):
     CONFLICT = "conflict"
     """Its id was seen before with other content: ignored."""
     STALE = "stale"
-    """A profile with a version not above the one held: ignored."""
+    """A profile with a version below the one held: ignored."""
     ERASED = "erased"
     """The account was erased after the event happened: ignored."""

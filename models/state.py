@@ -141,7 +141,6 @@ class AccountState(msgspec.Struct, array_like=True, gc=False):
     risk: int | None = None
     """Ten-thousandths."""
     lost_since_day: int | None = None
-    recovered_day: int | None = None
     view_hash: int = 0
     """Hash of what a snapshot says beyond its moment, to see whether it changed."""
 

@@ -1,0 +1,227 @@
+"""The core: what one event, or time alone, does to one account.
+
+`apply` and `advance` are the only way in which an account changes, in a worker over Kafka as in a replay of files.
+The state belongs to the caller and is changed in place. Same input, same output, always.
+"""
+
+from typing import NamedTuple, assert_never
+
+from models.events import (
+    TOPIC_OF_TYPE,
+    AccountErased,
+    AccountEvent,
+    InputTopic,
+    OrderCancelled,
+    OrderCompleted,
+    OrderEvent,
+    OrderRefunded,
+    ProfileUpdated,
+)
+from models.fields import epoch_ms
+from models.outputs import Cause, ChurnLevel, OutputEvent, Tier
+from models.reasons import Outcome, RefusalReason
+from models.state import AccountState, ErasedAccount, ProfileState
+from models.wire import Refusal
+from processors import publish, recent, support, windows
+from processors.context import Context, MissingRateError
+from processors.evaluation import evaluate, settle
+from processors.profiles import profile_of
+from processors.windows import Movement
+
+
+class Step(NamedTuple):
+    """What became of an account.
+
+    `state` is None if the account is not (or no longer) known. `outcome` is None for a step of time and for a
+    refused event. `changed` tells whether the state must be written.
+    """
+
+    state: AccountState | None
+    outputs: tuple[OutputEvent, ...] = ()
+    outcome: Outcome | None = None
+    refusal: Refusal | None = None
+    changed: bool = False
+    erased: ErasedAccount | None = None
+
+
+def apply(
+    state: AccountState | None,
+    event: AccountEvent,
+    context: Context,
+    *,
+    now_ms: int = 0,
+    erased: ErasedAccount | None = None,
+) -> Step:
+    """Apply one event to its account.
+
+    A change of policy comes first, as of the account's own moment; then the due days up to the event's moment, each
+    as of that day; then the event. Each is an evaluation of its own and publishes one net change.
+
+    Args:
+        state: the account's state, or None if it is not known yet.
+        event: any event of the account.
+        context: the policy and what follows from it.
+        now_ms: the live clock in epoch milliseconds; 0 with the event clock, where the event's own time counts.
+        erased: what is left of an erasure of this account, if there was one.
+    """
+    if erased is not None and event.occurred_ms <= erased.erased_ms:
+        return Step(state, outcome=Outcome.ERASED)
+    if isinstance(event, AccountErased):
+        return _erase(state, event, erased)
+    try:
+        read = _read(event, context)
+    except MissingRateError as error:
+        return Step(state, refusal=Refusal(RefusalReason.MISSING_RATE, str(error)))
+    print_ = recent.fingerprint(event)
+    if state is None:
+        incarnation = 0 if erased is None else erased.incarnation
+        state = AccountState(event.account_id, incarnation=incarnation, policy_version=context.policy.version)
+    elif (outcome := _ignored(state, event, print_)) is not None:
+        return Step(state, outcome=outcome)
+    moment_ms = max(state.as_of_ms, event.occurred_ms, now_ms)
+    as_of_day = context.day_of(moment_ms)
+    outputs = _catch_up(state, as_of_day, context)
+    outcome = _take(state, event, read, as_of_day, context)
+    _remember(state, event, print_)
+    outputs += _conclude(state, moment_ms, _cause(event, outcome), event.event_id, context)
+    return Step(state, tuple(outputs), outcome, changed=True)
+
+
+def advance(state: AccountState, now_ms: int, context: Context) -> Step:
+    """Let time pass for an account: a change of policy first, then its due days up to now, each as of that day."""
+    before = (state.due_day, state.policy_version)
+    outputs = _catch_up(state, context.day_of(now_ms), context)
+    return Step(state, tuple(outputs), changed=before != (state.due_day, state.policy_version))
+
+
+class _Read(NamedTuple):
+    """An event read against the policy, before it touches the state."""
+
+    day: int
+    """The local day on which it counts."""
+    movement: Movement | None = None
+    profile: ProfileState | None = None
+
+
+def _read(event: AccountEvent, context: Context) -> _Read:
+    occurred_day = context.day_of(event.occurred_ms)
+    match event:
+        case OrderCompleted():
+            return _Read(occurred_day, _movement(event, occurred_day, 1, 1, context))
+        case OrderRefunded(ordered_at=ordered_at):
+            rate_day = occurred_day if ordered_at is None else context.day_of(epoch_ms(ordered_at))
+            return _Read(occurred_day, _movement(event, rate_day, -1, 0, context))
+        case OrderCancelled(ordered_at=ordered_at):
+            ordered_day = context.day_of(epoch_ms(ordered_at))
+            return _Read(ordered_day, _movement(event, ordered_day, -1, -1, context))
+        case ProfileUpdated():
+            return _Read(occurred_day, profile=profile_of(event, occurred_day, context))
+        case _:
+            return _Read(occurred_day)
+
+
+def _movement(event: OrderEvent, rate_day: int, sign: int, orders: int, context: Context) -> Movement:
+    cost = None if event.cost is None else sign * context.to_minor(event.cost, event.currency, rate_day)
+    return Movement(sign * context.to_minor(event.amount, event.currency, rate_day), orders, cost)
+
+
+def _take(state: AccountState, event: AccountEvent, read: _Read, as_of_day: int, context: Context) -> Outcome:
+    """Change the data of the state; the evaluation follows."""
+    horizon_start_day = _forget(state, as_of_day, context)
+    match event:
+        case OrderCompleted() | OrderRefunded() | OrderCancelled():
+            assert read.movement is not None
+            inside = windows.add(state, read.day, read.movement, horizon_start_day)
+        case ProfileUpdated():
+            state.profile = read.profile
+            return Outcome.APPLIED
+        case AccountErased():
+            raise AssertionError("an erasure is no change of a state")
+        case _:
+            inside = support.record(state, event, read.day, horizon_start_day, context.service_cost_minor)
+    if not inside:
+        return Outcome.TOO_LATE
+    # A cancellation counts on a past day by nature; it is late when it comes late itself.
+    return Outcome.LATE if context.day_of(event.occurred_ms) < as_of_day else Outcome.APPLIED
+
+
+def _forget(state: AccountState, as_of_day: int, context: Context) -> int:
+    horizon_start_day = as_of_day - context.policy.horizon_days + 1
+    windows.drop_before(state, horizon_start_day)
+    support.drop_before(state, horizon_start_day)
+    return horizon_start_day
+
+
+def _cause(event: AccountEvent, outcome: Outcome) -> Cause:
+    if isinstance(event, OrderRefunded | OrderCancelled) or outcome is not Outcome.APPLIED:
+        return Cause.CORRECTION
+    return Cause.BEHAVIOUR
+
+
+def _catch_up(state: AccountState, last_day: int, context: Context) -> list[OutputEvent]:
+    """Take a change of policy as of the account's own moment, then the due days up to a day."""
+    outputs: list[OutputEvent] = []
+    if state.policy_version != context.policy.version:
+        outputs += _conclude(state, state.as_of_ms, Cause.CONFIGURATION, None, context)
+    while state.due_day is not None and state.due_day <= last_day:
+        moment_ms = max(state.as_of_ms, context.start_of_day_ms(state.due_day))
+        outputs += _conclude(state, moment_ms, Cause.TIME, None, context)
+    return outputs
+
+
+def _conclude(
+    state: AccountState, moment_ms: int, cause: Cause, trigger_event_id: str | None, context: Context
+) -> list[OutputEvent]:
+    """Evaluate as of a moment, write the result into the state and publish the net change."""
+    as_of_day = context.day_of(moment_ms)
+    _forget(state, as_of_day, context)
+    before = publish.Transition(
+        None if state.tier is None else Tier(state.tier),
+        None if state.churn_level is None else ChurnLevel(state.churn_level),
+        cause,
+        trigger_event_id,
+    )
+    evaluation = evaluate(state, as_of_day, context)
+    settle(state, evaluation, moment_ms, context)
+    changes = (
+        publish.tier_change(state, evaluation, before, context),
+        publish.churn_change(state, evaluation, before, context),
+    )
+    return [change for change in changes if change is not None]
+
+
+def _ignored(state: AccountState, event: AccountEvent, print_: bytes) -> Outcome | None:
+    match TOPIC_OF_TYPE[event.type]:
+        case InputTopic.ORDERS:
+            return recent.seen(state.recent_orders, print_)
+        case InputTopic.SUPPORT:
+            return recent.seen(state.recent_support, print_)
+        case InputTopic.PROFILES:
+            if (outcome := recent.seen(state.recent_profiles, print_)) is not None:
+                return outcome
+            held = state.profile
+            older = isinstance(event, ProfileUpdated) and held is not None and event.profile_version < held.version
+            return Outcome.STALE if older else None
+    assert_never(event.type)
+
+
+def _remember(state: AccountState, event: AccountEvent, print_: bytes) -> None:
+    match TOPIC_OF_TYPE[event.type]:
+        case InputTopic.ORDERS:
+            state.recent_orders = recent.remember(state.recent_orders, print_)
+        case InputTopic.SUPPORT:
+            state.recent_support = recent.remember(state.recent_support, print_)
+        case InputTopic.PROFILES:
+            state.recent_profiles = recent.remember(state.recent_profiles, print_)
+
+
+def _erase(state: AccountState | None, event: AccountErased, erased: ErasedAccount | None) -> Step:
+    incarnation = 0 if erased is None else erased.incarnation
+    if state is not None:
+        incarnation = state.incarnation + 1
+    return Step(
+        None,
+        outcome=Outcome.APPLIED,
+        changed=True,
+        erased=ErasedAccount(event.occurred_ms, incarnation),
+    )

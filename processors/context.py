@@ -1,0 +1,107 @@
+"""All that a computation needs besides the state and the event, prepared once from the policy."""
+
+from bisect import bisect_right
+from datetime import UTC, date, datetime
+from decimal import ROUND_HALF_EVEN, Decimal, localcontext
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from models.events import Severity
+from models.fields import MINOR_DIGITS, epoch_ms, from_epoch_ms
+from models.policy import Policy
+
+DAY_MS: Final = 86_400_000
+_EPOCH_ORDINAL: Final = date(1970, 1, 1).toordinal()
+_DECIMAL_PRECISION: Final = 40
+RULE_MODEL_VERSION: Final = "rule-1-uncalibrated"
+"""The churn model in use: the recency rule, whose numbers are judgement and not fitted."""
+
+
+class MissingRateError(LookupError):
+    """The policy has no rate for a currency on a day."""
+
+
+def date_of(day: int) -> date:
+    """The date of a day counted since 1970-01-01.
+
+    >>> date_of(1)
+    datetime.date(1970, 1, 2)
+    """
+    return date.fromordinal(day + _EPOCH_ORDINAL)
+
+
+def day_of_date(value: date) -> int:
+    """The inverse of `date_of`."""
+    return value.toordinal() - _EPOCH_ORDINAL
+
+
+class Context:
+    """The policy, and what is derived from it once. Immutable by convention; one for each policy.
+
+    >>> context = Context(Policy(reporting_currency="EUR", reporting_timezone="Europe/Berlin"))
+    >>> context.day_of(epoch_ms(datetime(2026, 1, 31, 23, 30, tzinfo=UTC))) == day_of_date(date(2026, 2, 1))
+    True
+    >>> context.to_minor(Decimal("12.345"), "EUR", day=0)
+    1234
+    """
+
+    def __init__(self, policy: Policy, erasure_secret: bytes = b"") -> None:
+        self.policy = policy
+        self.erasure_secret = erasure_secret
+        self.model_version = RULE_MODEL_VERSION
+        self.portfolio_version: int | None = None
+        self.reporting_digits = MINOR_DIGITS[policy.reporting_currency]
+        self._time_zone = None if policy.reporting_timezone == "UTC" else ZoneInfo(policy.reporting_timezone)
+        self._rate_days = {
+            currency: [day_of_date(rate.since) for rate in rates] for currency, rates in policy.rates.items()
+        }
+        self.service_cost_minor: dict[Severity, int] = {
+            severity: self._round(cost) for severity, cost in policy.support.service_cost.items()
+        }
+
+    def day_of(self, moment_ms: int) -> int:
+        """Turn a moment into its local day in the policy's time zone."""
+        if self._time_zone is None:
+            return moment_ms // DAY_MS
+        return day_of_date(from_epoch_ms(moment_ms).astimezone(self._time_zone).date())
+
+    def start_of_day_ms(self, day: int) -> int:
+        """Give the moment at which a local day begins."""
+        if self._time_zone is None:
+            return day * DAY_MS
+        midnight = datetime.combine(date_of(day), datetime.min.time(), tzinfo=self._time_zone)
+        return epoch_ms(midnight.astimezone(UTC))
+
+    def end_of_day_ms(self, day: int) -> int:
+        """Give the last millisecond of a local day."""
+        return self.start_of_day_ms(day + 1) - 1
+
+    def to_minor(self, amount: Decimal, currency: str, day: int) -> int:
+        """Convert an amount to minor units of the reporting currency, rounded half-even once.
+
+        Raises:
+            MissingRateError: if no rate of the currency is in force on the day.
+        """
+        if currency == self.policy.reporting_currency:
+            return self._round(amount)
+        days = self._rate_days.get(currency, [])
+        index = bisect_right(days, day) - 1
+        if index < 0:
+            raise MissingRateError(f"no rate for {currency} on {date_of(day)}")
+        with localcontext(prec=_DECIMAL_PRECISION):
+            return self._round(amount * self.policy.rates[currency][index].rate)
+
+    def to_decimal_text(self, minor: int) -> str:
+        """Write minor units as a decimal string of major units.
+
+        >>> Context(Policy(reporting_currency="EUR")).to_decimal_text(-1205)
+        '-12.05'
+        """
+        digits = self.reporting_digits
+        if digits == 0:
+            return str(minor)
+        whole, fraction = divmod(abs(minor), 10**digits)
+        return f"{'-' if minor < 0 else ''}{whole}.{fraction:0{digits}d}"
+
+    def _round(self, amount: Decimal) -> int:
+        return int(amount.scaleb(self.reporting_digits).to_integral_value(ROUND_HALF_EVEN))

@@ -1,0 +1,149 @@
+"""One evaluation: windows, score, tier, churn and due day of an account as of a day, from its state alone."""
+
+import zlib
+from typing import NamedTuple
+
+import msgspec
+
+from models.outputs import ChurnLevel, Tier
+from models.state import AccountState
+from processors import churn, scorecard, support, tiers, windows
+from processors.churn import Assessed
+from processors.context import Context
+from processors.scorecard import Graded
+from processors.tiers import Standing
+from processors.windows import Rhythm, WindowSums
+
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class Window(NamedTuple):
+    """One window with its profit; None when no cost is known."""
+
+    days: int
+    sums: WindowSums
+    service_cost_minor: int
+    profit_minor: int | None
+
+
+class Evaluation(NamedTuple):
+    """All that is derived of an account as of a day."""
+
+    as_of_day: int
+    windows: tuple[Window, ...]
+    rhythm: Rhythm
+    support_counts: dict[str, int]
+    graded: Graded
+    standing: Standing
+    assessed: Assessed
+    value_at_stake_minor: int | None
+    due_day: int | None
+
+
+def evaluate(state: AccountState, as_of_day: int, context: Context) -> Evaluation:
+    """Evaluate a state as of a day. Changes nothing; O(days of the horizon)."""
+    policy = context.policy
+    support_counts = support.counts(state, as_of_day, policy.churn.support_days)
+    views = tuple(_window(state, as_of_day, days, context) for days in policy.window_days)
+    rhythm = windows.rhythm(state)
+    longest = views[-1]
+    graded = scorecard.combine(
+        scorecard.measure(context, longest.sums, _profit_to_grade(state, longest), has_ordered=rhythm.order_days > 0)
+    )
+    standing = tiers.grade(policy.tiers, _standing(state), graded.score, graded.confidence, as_of_day)
+    signals = churn.signals_of(state, support_counts, policy.churn)
+    level = None if state.churn_level is None else ChurnLevel(state.churn_level)
+    assessed = churn.assess(rhythm, signals, level, as_of_day, policy.churn)
+    stake = churn.value_at_stake_minor(assessed.risk, longest.sums.revenue_minor, longest.profit_minor, policy.churn)
+    edges = [
+        churn.next_edge_day(rhythm, signals, as_of_day, policy.churn),
+        tiers.next_edge_day(policy.tiers, standing),
+        support.next_edge_day(state, as_of_day, policy.churn.support_days),
+        *(windows.next_edge_day(state.days, as_of_day, days) for days in policy.window_days),
+    ]
+    if context.service_cost_minor:
+        edges.extend(support.next_edge_day(state, as_of_day, days) for days in policy.window_days)
+    ahead = [max(edge, as_of_day + 1) for edge in edges if edge is not None]
+    return Evaluation(
+        as_of_day=as_of_day,
+        windows=views,
+        rhythm=rhythm,
+        support_counts=support_counts,
+        graded=graded,
+        standing=standing,
+        assessed=assessed,
+        value_at_stake_minor=stake,
+        due_day=min(ahead, default=None),
+    )
+
+
+def settle(state: AccountState, evaluation: Evaluation, as_of_ms: int, context: Context) -> None:
+    """Write an evaluation into the state; its revision grows if a reader of snapshots could see a difference."""
+    standing, assessed = evaluation.standing, evaluation.assessed
+    if standing.tier != state.tier:
+        state.tier_since_day = evaluation.as_of_day
+    state.tier = standing.tier
+    state.below_since_days = list(standing.below_since_days)
+    state.score = evaluation.graded.score
+    state.churn_level = assessed.level
+    state.risk = assessed.risk
+    state.due_day = evaluation.due_day
+    state.as_of_day = evaluation.as_of_day
+    state.as_of_ms = as_of_ms
+    state.policy_version = context.policy.version
+    view = _view_hash(state, evaluation, context)
+    if view != state.view_hash:
+        state.view_hash = view
+        state.revision += 1
+
+
+def _window(state: AccountState, as_of_day: int, days: int, context: Context) -> Window:
+    sums = windows.sums(state, as_of_day, days)
+    cost = 0
+    if context.service_cost_minor and state.support_days:
+        cost = support.service_cost(support.counts(state, as_of_day, days), context.service_cost_minor)
+    known = sums.costed_revenue_minor != 0 or sums.cost_minor != 0
+    profit = sums.costed_revenue_minor - sums.cost_minor - cost if known else None
+    return Window(days, sums, cost, profit)
+
+
+def _profit_to_grade(state: AccountState, longest: Window) -> int | None:
+    # Silence for the whole horizon is a profit of nothing, not an unknown one, where costs were known before.
+    knew = state.lifetime_costed_revenue_minor != 0 or state.lifetime_cost_minor != 0
+    if longest.profit_minor is None and knew and longest.sums.revenue_minor == 0:
+        return -longest.service_cost_minor
+    return longest.profit_minor
+
+
+def _standing(state: AccountState) -> Standing:
+    key, growth, standard = state.below_since_days
+    return Standing(None if state.tier is None else Tier(state.tier), (key, growth, standard))
+
+
+def _view_hash(state: AccountState, evaluation: Evaluation, context: Context) -> int:
+    name = None if state.profile is None else state.profile.name
+    seen = (
+        name,
+        evaluation.windows,
+        evaluation.rhythm,
+        evaluation.graded.components,
+        evaluation.graded.confidence,
+        evaluation.standing.tier,
+        evaluation.assessed.risk,
+        evaluation.assessed.level,
+        evaluation.assessed.horizon_days,
+        evaluation.assessed.reasons,
+        evaluation.value_at_stake_minor,
+        evaluation.support_counts,
+        len(state.open_tickets),
+        support.severe_open(state),
+        support.satisfaction(state),
+        state.lifetime_orders,
+        state.lifetime_revenue_minor,
+        state.lifetime_costed_revenue_minor,
+        state.lifetime_cost_minor,
+        state.lifetime_service_cost_minor,
+        context.policy.version,
+        context.model_version,
+    )
+    return zlib.crc32(_encode(seen))

@@ -1,0 +1,140 @@
+"""Rolling windows: integer sums over the non-empty days of the horizon.
+
+A window of N days as of day D is [D − N + 1, D]. Integers only: floats drift when old days are subtracted.
+"""
+
+from bisect import bisect_left
+from typing import Final, NamedTuple
+
+from models.state import AccountState
+
+_is_positive: Final = (0).__lt__
+
+
+class WindowSums(NamedTuple):
+    """Sums over one window, in minor units; `service_cost_minor` is taken from the profit by the caller."""
+
+    revenue_minor: int
+    orders: int
+    costed_revenue_minor: int
+    cost_minor: int
+
+
+class Movement(NamedTuple):
+    """What one order event adds to its day; cancellations and refunds are negative."""
+
+    revenue_minor: int
+    orders: int
+    cost_minor: int | None
+
+
+def sums(state: AccountState, as_of_day: int, window_days: int) -> WindowSums:
+    """Sum the window that ends with a day, which is not before the last day held. O(days in the window).
+
+    >>> state = AccountState("A")
+    >>> _ = [add(state, day, Movement(100, 1, 60), horizon_start_day=0) for day in (1, 30, 31)]
+    >>> sums(state, as_of_day=31, window_days=30).revenue_minor
+    200
+    >>> sums(state, as_of_day=31, window_days=31).revenue_minor
+    300
+    """
+    first = bisect_left(state.days, as_of_day - window_days + 1)
+    if first == 0:
+        return WindowSums(
+            sum(state.revenue_minor),
+            sum(state.orders),
+            sum(state.costed_revenue_minor),
+            sum(state.cost_minor),
+        )
+    return WindowSums(
+        sum(state.revenue_minor[first:]),
+        sum(state.orders[first:]),
+        sum(state.costed_revenue_minor[first:]),
+        sum(state.cost_minor[first:]),
+    )
+
+
+def add(state: AccountState, day: int, movement: Movement, horizon_start_day: int) -> bool:
+    """Add a movement to its day and to the lifetime; False if the day is older than the horizon.
+
+    Older movements count in the lifetime figures only. Of older orders the rhythm sees those that come in order.
+    """
+    revenue, orders, cost = movement
+    state.lifetime_orders += orders
+    state.lifetime_revenue_minor += revenue
+    costed = 0 if cost is None else revenue
+    state.lifetime_costed_revenue_minor += costed
+    state.lifetime_cost_minor += cost or 0
+    if day < horizon_start_day:
+        if orders > 0:
+            _note_old_order_day(state, day)
+        return False
+    days = state.days
+    index = bisect_left(days, day)
+    if index == len(days) or days[index] != day:
+        days.insert(index, day)
+        for column in (state.revenue_minor, state.orders, state.costed_revenue_minor, state.cost_minor):
+            column.insert(index, 0)
+    state.revenue_minor[index] += revenue
+    state.orders[index] += orders
+    state.costed_revenue_minor[index] += costed
+    state.cost_minor[index] += cost or 0
+    return True
+
+
+def drop_before(state: AccountState, horizon_start_day: int) -> None:
+    """Forget the days older than the horizon, keeping what the rhythm needs of them."""
+    count = bisect_left(state.days, horizon_start_day)
+    if count == 0:
+        return
+    for day, orders in zip(state.days[:count], state.orders[:count], strict=True):
+        if orders > 0:
+            _note_old_order_day(state, day)
+    for column in (
+        state.days,
+        state.revenue_minor,
+        state.orders,
+        state.costed_revenue_minor,
+        state.cost_minor,
+    ):
+        del column[:count]
+
+
+def next_edge_day(days: list[int], as_of_day: int, window_days: int) -> int | None:
+    """Give the first day after `as_of_day` on which a day leaves the window; None if the window is empty.
+
+    >>> next_edge_day([10, 12], as_of_day=15, window_days=30)
+    40
+    """
+    index = bisect_left(days, as_of_day - window_days + 1)
+    return days[index] + window_days if index < len(days) else None
+
+
+class Rhythm(NamedTuple):
+    """The order days of a lifetime: how many, the first and the last."""
+
+    order_days: int
+    first_day: int | None
+    last_day: int | None
+
+
+def rhythm(state: AccountState) -> Rhythm:
+    """Count the days with an order: those of the horizon exactly, those before as they were noted."""
+    order_days = sum(map(_is_positive, state.orders))
+    if order_days == 0:
+        return Rhythm(state.old_order_days, state.old_first_order_day, state.old_last_order_day)
+    first_day = state.old_first_order_day
+    if first_day is None:
+        first_day = next(day for day, orders in zip(state.days, state.orders, strict=True) if orders > 0)
+    backwards = zip(reversed(state.days), reversed(state.orders), strict=True)
+    last_day = next(day for day, orders in backwards if orders > 0)
+    return Rhythm(state.old_order_days + order_days, first_day, last_day)
+
+
+def _note_old_order_day(state: AccountState, day: int) -> None:
+    first, last = state.old_first_order_day, state.old_last_order_day
+    if first is None or day < first:
+        state.old_first_order_day = day
+    if last is None or day > last:
+        state.old_last_order_day = day
+        state.old_order_days += 1
