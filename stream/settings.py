@@ -19,6 +19,16 @@ from models.policy import Policy, load_policy
 from stream.environment import Rule, SettingsError, allowed_values, env_name, read
 from stream.topics import DEFAULT_PREFIX, NAME_PATTERN, Retention, TopicNames
 
+__all__ = [
+    "Settings",
+    "SettingsError",
+    "allowed",
+    "effective",
+    "env_name",
+    "load_settings",
+    "policy_of",
+]
+
 _MIB: Final = 1_048_576
 _PORT_MAX: Final = 65_535
 _COMMITS_IN_TRANSACTION_TIMEOUT: Final = 5

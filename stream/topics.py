@@ -78,6 +78,11 @@ class Topic:
     """Whether it has one partition, whatever the inputs have."""
 
     @property
+    def is_input(self) -> bool:
+        """Whether producers write it."""
+        return self.flow is Flow.IN
+
+    @property
     def partitions_fixed(self) -> bool:
         """Whether its number of partitions is part of the contract; outputs may have others."""
         return self.flow is not Flow.OUT
@@ -85,6 +90,13 @@ class Topic:
     def partitions(self, input_partitions: int) -> int:
         """Return how many partitions the topic is made with, beside the inputs'."""
         return 1 if self.one_partition else input_partitions
+
+    def kept(self, retention: Retention) -> str:
+        """Say what is kept, for a person."""
+        if self.cleanup is Cleanup.COMPACT:
+            return "the last of each key"
+        days = retention.input_days if self.is_input else retention.output_days
+        return "all" if days is None else f"{days} days at most"
 
     def config(self, retention: Retention, replication_factor: int) -> dict[str, str]:
         """Return the topic's configuration in Kafka's names and units (milliseconds, bytes)."""
