@@ -1,0 +1,59 @@
+"""`account-health check`: are the settings and the policy usable, and what is in force?"""
+
+import os
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from models.policy import Policy, PolicyError, load_policy
+from stream.cli.shell import EXIT_USAGE, fail
+from stream.settings import Settings, SettingsError, effective, env_name, load_settings, policy_of
+
+
+def check() -> None:
+    """Print the settings and the policy in force, or every error; exit with 2 on errors.
+
+    Needs no broker. Secrets are not printed.
+    """
+    errors: list[str] = []
+    settings: Settings | None = None
+    policy: Policy | None = None
+    try:
+        settings = load_settings(os.environ)
+        policy = policy_of(settings)
+    except (SettingsError, PolicyError) as error:
+        errors += str(error).splitlines()
+    if settings is None:
+        errors += _policy_errors()
+    if errors or settings is None or policy is None:
+        fail(errors, EXIT_USAGE)
+    _print(settings, policy)
+
+
+def _policy_errors() -> list[str]:
+    """Check the policy file although other settings are wrong: all errors at once."""
+    path = os.environ.get(env_name("policy_file"))
+    if not path:
+        return []
+    try:
+        load_policy(Path(path))
+    except PolicyError as error:
+        return str(error).splitlines()
+    return []
+
+
+def _print(settings: Settings, policy: Policy) -> None:
+    table = Table("setting", "in force", title="Settings")
+    for name, value in effective(settings):
+        table.add_row(name, value)
+    judged = Table("policy", "in force", title="Policy")
+    source = "default" if settings.policy_file is None else str(settings.policy_file)
+    judged.add_row("source", source)
+    judged.add_row("revision", str(policy.revision))
+    judged.add_row("version", policy.version)
+    judged.add_row("currency", policy.reporting_currency)
+    judged.add_row("time zone", policy.reporting_timezone)
+    judged.add_row("windows", ", ".join(f"{days} days" for days in policy.window_days))
+    console = Console()
+    console.print(table, judged)
