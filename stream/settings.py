@@ -20,6 +20,7 @@ from stream.environment import Rule, SettingsError, allowed_values, env_name, re
 from stream.topics import DEFAULT_PREFIX, NAME_PATTERN, Retention, TopicNames
 
 __all__ = [
+    "RULES",
     "Settings",
     "SettingsError",
     "allowed",
@@ -239,7 +240,7 @@ class Settings(BaseModel):
         return Retention(self.input_retention_days, self.output_retention_days)
 
 
-_RULES: Final[tuple[Rule[Settings], ...]] = (
+RULES: Final[tuple[Rule[Settings], ...]] = (
     Rule(
         ("max_poll_interval_ms", "session_timeout_ms"),
         lambda s: s.max_poll_interval_ms >= s.session_timeout_ms,
@@ -256,6 +257,7 @@ _RULES: Final[tuple[Rule[Settings], ...]] = (
         "the policy file names the currency itself: set one of the two",
     ),
 )
+"""What must hold between settings."""
 
 
 def load_settings(environ: Mapping[str, str]) -> Settings:
@@ -266,7 +268,7 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
     Raises:
         SettingsError: with every error, one a line: name, value (unless secret), what is allowed.
     """
-    return read(Settings, environ, _RULES, allowed, _OTHERS)
+    return read(Settings, environ, RULES, allowed, _OTHERS)
 
 
 def policy_of(settings: Settings) -> Policy:

@@ -1,0 +1,31 @@
+"""The command line `account-health`: one module a command."""
+
+import typer
+
+from stream.cli import topics
+from stream.cli.check import check
+from stream.cli.importing import import_events
+from stream.cli.produce import produce
+from stream.cli.reference import reference
+from stream.cli.simulate import simulate
+from stream.cli.tail import tail
+
+app = typer.Typer(
+    name="account-health",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,
+    help="Event-driven account health: orders and support events in, tier changes and churn risks out.",
+)
+app.command("import")(import_events)
+app.command("simulate")(simulate)
+app.add_typer(topics.app, name="topics")
+app.command("check")(check)
+app.command("produce")(produce)
+app.command("tail")(tail)
+app.command("reference", hidden=True)(reference)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
