@@ -173,7 +173,7 @@ def _print_summary(summary: Summary, path: Path, rejects: Path | None) -> None:
     table = RichTable(title=f"import of {path.name}", title_justify="left", show_header=False)
     table.add_column("what", overflow="fold")
     table.add_column("figure", justify="right", overflow="fold")
-    for label, figure in _figures(summary):
+    for label, figure in summary_lines(summary):
         table.add_row(label, figure)
     console = Console(stderr=True)
     console.print(table)
@@ -184,14 +184,14 @@ def _print_summary(summary: Summary, path: Path, rejects: Path | None) -> None:
         console.print(f"rejected rows {kept}", markup=False, highlight=False, soft_wrap=True)
 
 
-def _figures(summary: Summary) -> Generator[tuple[str, str]]:
+def summary_lines(summary: Summary) -> Generator[tuple[str, str]]:
     """Yield the lines of the summary, a label and its figure."""
     yield "rows read", f"{summary.rows:,}"
     if summary.rows_skipped:
         yield "rows skipped by the mapping's only", f"{summary.rows_skipped:,}"
     if summary.groups:
-        yield "orders or incidents read", f"{summary.groups:,}"
-        yield "orders or incidents rejected", f"{summary.groups_rejected:,}"
+        yield f"{summary.groups_name} read", f"{summary.groups:,}"
+        yield f"{summary.groups_name} rejected", f"{summary.groups_rejected:,}"
     yield "events", f"{summary.events.total():,}"
     for type_, count in sorted(summary.events.items()):
         yield f"events {type_}", f"{count:,}"

@@ -6,7 +6,7 @@ from collections.abc import Mapping as Columns
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
-from typing import Final
+from typing import Final, TypeVar
 from zoneinfo import ZoneInfo
 
 from stream.importers.contract import FieldKind, kind_of
@@ -18,6 +18,7 @@ Reader = Callable[[list[str], int], Value]
 """Reads the value of one field from a row's cells and line number; None where the cell is empty."""
 TextReader = Callable[[list[str], int], str | None]
 DecimalReader = Callable[[list[str], int], Decimal | None]
+_T = TypeVar("_T")
 
 # Far more than money needs; bounds the digits of a product, so that the engine's sums stay exact.
 _DIGITS_MAX: Final = 20
@@ -116,18 +117,18 @@ class Cells:
         kind = kind_of(name)
         if kind is FieldKind.DECIMAL:
             return self.decimal(name)
-        text = self.text(source)
+        text = self.text(name)
         match kind:
             case FieldKind.TEXT:
                 return text
             case FieldKind.LIST:
                 return lambda cells, line: None if (one := text(cells, line)) is None else (one,)
             case FieldKind.INTEGER:
-                return _parsed(text, _integer)
+                return _parsed(name, text, _integer)
             case FieldKind.TIME:
-                return _parsed(text, self.times.parse)
+                return _parsed(name, text, self.times.parse)
             case FieldKind.DATE:
-                return _parsed(text, self.times.parse_date)
+                return _parsed(name, text, self.times.parse_date)
 
     def decimal(self, name: str) -> DecimalReader | None:
         """Return the reader of an amount or cost; None if the mapping does not fill it."""
@@ -137,27 +138,27 @@ class Cells:
         if source.constant is not None:
             fixed = Decimal(str(source.constant))
             return lambda _cells, _line: fixed
-        parse = self._numbers.parse
-        first = self._cell(str(source.column))
+        first = _parsed(name, self._cell(str(source.column)), self._numbers.parse)
         if source.times is None:
-            return lambda cells, line: None if (one := first(cells, line)) is None else parse(one)
-        second = self._cell(source.times)
+            return first
+        second = _parsed(name, self._cell(source.times), self._numbers.parse)
 
         def product(cells: list[str], line: int) -> Decimal | None:
             one, other = first(cells, line), second(cells, line)
-            return None if one is None or other is None else parse(one) * parse(other)
+            return None if one is None or other is None else one * other
 
         return product
 
-    def text(self, source: FieldSource) -> TextReader:
+    def text(self, name: str) -> TextReader:
         """Return the reader of a field's text, with what the mapping does to it."""
+        source = self._mapping.fields[name]
         if source.line:
             return lambda _cells, line: str(line)
         cell = self._cell(str(source.column))
         if not (source.whole_number or source.floor_divide_by or source.values is not None):
             return cell
         change: Callable[[str], str] = lru_cache(_CACHED_CELLS_MAX)(lambda one: _changed(one, source))
-        return _parsed_text(cell, change)
+        return _parsed(name, cell, change)
 
     def _cell(self, column: str) -> TextReader:
         index, missing = self._columns[column], self._missing
@@ -198,9 +199,14 @@ def _constant(name: str, constant: str | int) -> Reader:
     return lambda _cells, _line: value
 
 
-def _parsed(text: TextReader, parse: Callable[[str], Value]) -> Reader:
-    return lambda cells, line: None if (one := text(cells, line)) is None else parse(one)
+def _parsed(name: str, text: TextReader, parse: Callable[[str], _T]) -> Callable[[list[str], int], _T | None]:
+    def read(cells: list[str], line: int) -> _T | None:
+        cell = text(cells, line)
+        if cell is None:
+            return None
+        try:
+            return parse(cell)
+        except RowError as error:
+            raise error.about(name) from error
 
-
-def _parsed_text(text: TextReader, parse: Callable[[str], str]) -> TextReader:
-    return lambda cells, line: None if (one := text(cells, line)) is None else parse(one)
+    return read

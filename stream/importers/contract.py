@@ -83,7 +83,7 @@ def checker_of(type_: str, field: str) -> TypeAdapter[Any]:
 
 
 def _annotated(info: FieldInfo) -> Any:
-    return Annotated[info.annotation, info]
+    return Annotated[info.annotation, *info.metadata] if info.metadata else info.annotation
 
 
 def _either(choices: list[Any]) -> Any:

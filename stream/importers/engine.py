@@ -122,7 +122,7 @@ class _Import:
         self._currency = cells.reader("currency")
         self._occurred_at = cells.reader("occurred_at")
         self._product_lines = cells.reader("product_lines")
-        self._key = cells.text(mapping.fields[mapping.group_by]) if mapping.group_by else None
+        self._key = cells.text(mapping.group_by) if mapping.group_by else None
         apart = ("amount", "cost", "occurred_at", "product_lines")
         self._required = fields_of(mapping.type)
         readers = ((name, cells.reader(name)) for name in self._required if name not in apart)

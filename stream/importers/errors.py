@@ -43,6 +43,10 @@ class RowError(Exception):
         self.reason = reason
         self.detail = detail
 
+    def about(self, field: str) -> "RowError":
+        """Return the same error, saying which field it is about."""
+        return RowError(self.reason, f"{field}: {self.detail}")
+
 
 class ImportFailedError(Exception):
     """The import cannot go on; each argument is one line for a person."""

@@ -229,7 +229,6 @@ class _Incidents:
         priorities = Counter(one.priority for one in seen)
         met = sum(one.sla_met for one in seen)
         self._outbox.summary.facts += [
-            ("incidents", len(self._incidents)),
             ("callers (one may be ?, unknown)", len(self._callers)),
             ("incidents whose deadline was met", met),
             ("incidents whose deadline was missed", len(seen) - met),
@@ -244,6 +243,7 @@ class _Incidents:
                 self._emit(number, incident)
             except RowError as error:
                 failed[number] = error
+        summary.groups_name = "incidents"
         summary.groups = len(self._incidents)
         summary.groups_rejected = len(failed)
         if failed:

@@ -6,7 +6,7 @@ Checked as a whole: what is wrong in it is listed in one go, with the place of e
 import codecs
 import tomllib
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -30,7 +30,7 @@ from stream.importers.source import WHITESPACE, Dialect
 ISO_FORMAT: Final = "iso"
 """The time format of ISO 8601 text: 2010-12-01 08:26:00, 2010-12-01T08:26:00+01:00, 2010-12-01."""
 # A day, month, hour and minute that no format can confuse with one another.
-_PROBE: Final = datetime(2001, 11, 25, 21, 43)  # noqa: DTZ001  # only written and read back
+_PROBE: Final = datetime(2001, 11, 25, 21, 43, tzinfo=UTC)
 _SOURCE_KEYS: Final = frozenset({"column", "constant", "line"})
 
 
@@ -67,6 +67,12 @@ def _is_format(value: str) -> str:
     return value
 
 
+def _is_not_empty(value: tuple[str, ...]) -> tuple[str, ...]:
+    if not value:
+        raise ValueError("give at least one")
+    return value
+
+
 def _is_nested(value: Any) -> bool:
     return (
         isinstance(value, dict)
@@ -89,7 +95,8 @@ def flat_fields(raw: Any) -> Any:
     return flat
 
 
-TimeFormat = Annotated[str, AfterValidator(_is_format)]
+# Not by `min_length`, which would count only the formats that are right, and complain again.
+TimeFormats = Annotated[tuple[Annotated[str, AfterValidator(_is_format)], ...], AfterValidator(_is_not_empty)]
 
 
 class _Part(BaseModel):
@@ -123,9 +130,9 @@ class FileFormat(_Part):
 class TimeReading(_Part):
     """How times and dates are written, and where the clocks stood that wrote them."""
 
-    formats: Annotated[tuple[TimeFormat, ...], Field(min_length=1)] = (ISO_FORMAT,)
+    formats: TimeFormats = (ISO_FORMAT,)
     """Tried in this order."""
-    date_formats: Annotated[tuple[TimeFormat, ...], Field(min_length=1)] = (ISO_FORMAT,)
+    date_formats: TimeFormats = (ISO_FORMAT,)
     zone: Annotated[str, AfterValidator(_is_zone)] = "UTC"
     """Of times that carry no offset."""
 
@@ -176,7 +183,7 @@ class RowFilter(_Part):
     """Which rows are read at all; the others are counted as skipped."""
 
     column: str
-    values: Annotated[tuple[str, ...], Field(min_length=1)]
+    values: Annotated[tuple[str, ...], AfterValidator(_is_not_empty)]
 
 
 class Mapping(_Part):
@@ -264,14 +271,16 @@ def _problems_of_field(type_: str, name: str, source: dict[str, Any]) -> Iterato
             checker_of(type_, name).validate_python(source["constant"])
         except ValidationError as error:
             yield f"fields.{name}.constant: {error.errors()[0]['msg']}"
+    if "column" not in source:
+        if "line" in source and kind_of(name) is not FieldKind.TEXT:
+            yield f"fields.{name}.line: a line number can only be text"
+        return
     kind = kind_of(name)
     if "times" in source and kind is not FieldKind.DECIMAL:
         yield f"fields.{name}.times: only amounts and costs can be multiplied"
     for key in ("whole_number", "floor_divide_by", "values"):
         if key in source and kind in (FieldKind.DECIMAL, FieldKind.TIME, FieldKind.DATE):
             yield f"fields.{name}.{key}: not for {kind}s"
-    if "line" in source and kind is not FieldKind.TEXT:
-        yield f"fields.{name}.line: a line number can only be text"
 
 
 def _problems_of_rules(raw: dict[str, Any], type_: str, fields: dict[str, Any]) -> Iterator[str]:

@@ -56,6 +56,7 @@ class Summary:
     """Rows that the mapping's `only` leaves out."""
     groups: int = 0
     """Orders or incidents that the rows belong to; 0 where each row is one event."""
+    groups_name: str = "orders"
     groups_rejected: int = 0
     rejected: Counter[RejectReason] = field(default_factory=Counter)
     """Rows rejected, by reason."""
