@@ -19,10 +19,15 @@ FILE_SUFFIX: Final = "_FILE"
 _VALUE_CHARACTERS_MAX: Final = 100
 
 # Kubernetes sets these in every pod of a namespace that has a service whose name begins like ours.
-_KUBERNETES_NAME: Final = re.compile(
-    r"_SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)$|_PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?$"
+_KUBERNETES: Final = re.compile(
+    r"""\w+ (?:
+        _SERVICE_HOST = [0-9a-f:.]+
+        | _SERVICE_PORT (?:_\w+)? = \d+
+        | _PORT (?:_\d+_(?:TCP|UDP|SCTP))? = (?:tcp|udp|sctp)://.+
+        | _PORT_\d+_(?:TCP|UDP|SCTP)_ (?: PROTO=[a-z]+ | PORT=\d+ | ADDR=[0-9a-f:.]+ )
+    )""",
+    re.VERBOSE,
 )
-_KUBERNETES_VALUE: Final = re.compile(r"(tcp|udp|sctp)(://.*)?|[0-9a-f:.]+")
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -131,7 +136,7 @@ def _take(model: type[BaseModel], name: str, value: str, values: dict[str, str],
         except (OSError, UnicodeDecodeError) as error:
             errors.append(f"{name} = {_shortened(value)}: cannot be read: {type(error).__name__}")
         return
-    if _KUBERNETES_NAME.search(name) and _KUBERNETES_VALUE.fullmatch(value):
+    if _KUBERNETES.fullmatch(f"{name}={value}"):
         return
     known = [env_name(one) for one in model.model_fields]
     close = difflib.get_close_matches(name, known, n=1, cutoff=0)
