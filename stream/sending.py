@@ -9,7 +9,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 import msgspec
-from confluent_kafka import KafkaError, Message, Producer
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from models.events import ClockAdvanced, InputTopic
 from models.fields import epoch_ms, from_epoch_ms
@@ -149,11 +149,16 @@ class Sender:
                 )
             except BufferError:
                 self._producer.poll(_POLL_S)
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError.MSG_SIZE_TOO_LARGE:
+                    raise
+                self._on_delivery(error.args[0], None)
+                return
             else:
                 self._producer.poll(0)
                 return
 
-    def _on_delivery(self, error: KafkaError | None, message: Message) -> None:
+    def _on_delivery(self, error: KafkaError | None, message: Message | None) -> None:
         del message
         if error is None:
             self.delivered += 1

@@ -93,12 +93,15 @@ def _send(  # noqa: PLR0913  # all that the command was told
         task = progress.add_task("sending", total=None)
         started = time.monotonic()
         for count, line in enumerate(lines, start=1):
-            due = started + pace.seconds_until_due(line.occurred_ms)
+            occurred_ms = line.occurred_ms
+            if occurred_ms is not None and occurred_ms > latest_ms:
+                occurred_ms = None  # a date in the far future is neither waited for nor the end
+            due = started + pace.seconds_until_due(occurred_ms)
             if (left := due - time.monotonic()) > 0:
                 sender.wait(left)
             sender.send(line)
-            if line.occurred_ms is not None and line.occurred_ms <= latest_ms:
-                last_ms = max(last_ms or 0, line.occurred_ms)
+            if occurred_ms is not None:
+                last_ms = max(last_ms or 0, occurred_ms)
             if count % _PROGRESS_EVERY == 0:
                 progress.update(task, completed=count)
         sender.flush()
@@ -117,7 +120,7 @@ def _shifted(paths: list[Path], settings: Settings) -> Iterator[Line]:
 
 
 def _latest_allowed_ms(settings: Settings) -> int:
-    """Return the time after which an event is a dead letter: one such does not end the input."""
+    """Return the time after which an event is a dead letter."""
     return _now_ms() + settings.future_tolerance_hours * _MS_PER_HOUR
 
 

@@ -16,6 +16,7 @@ from typer.testing import CliRunner, Result
 
 from stream.administration import Administration
 from stream.cli import app
+from stream.sending import Pace
 from stream.settings import Settings, load_settings
 from stream.topics import DeadLetterHeader
 from tests.support.broker import KafkaBroker
@@ -165,6 +166,27 @@ def test_lines_that_cannot_be_routed_become_dead_letters(
         (None, b"not json \xff"),
         (b"A", b'{"type":"no.such","account_id":"A"}'),
     }
+
+
+def test_a_line_that_cannot_be_delivered_is_counted(
+    environ: dict[str, str], settings: Settings, tmp_path: Path
+) -> None:
+    """A record that Kafka would not take stops no other one, and the exit code is 1."""
+    good = _event("1", "order.completed", "A", "2024-01-01T00:00:00Z")
+    file = tmp_path / "events.jsonl"
+    file.write_text(json.dumps({"type": "order.completed", "x": "y" * 2_000_000}) + f"\n{good}\n")
+
+    result = _run(environ, "produce", str(file))
+
+    assert (result.exit_code, "1 records were not delivered" in result.stderr) == (1, True)
+    assert [_text(one) for one in _read(settings, settings.topics.orders, 1)] == [good]
+
+
+def test_events_are_sent_in_their_own_rhythm() -> None:
+    """With a speed-up, distances shrink by the factor; late and undated events are due at once."""
+    pace = Pace(speedup=60)
+
+    assert [pace.seconds_until_due(ms) for ms in (60_000, 180_000, None, 0)] == [0, 2, 0, -1]
 
 
 def test_the_end_of_the_input_reaches_every_partition_last(
