@@ -135,6 +135,8 @@ class TierChanged(_AccountOutput):
     previous_tier: Tier | None
     tier: Tier
     direction: Direction
+    flap: bool
+    """Whether it undoes the change before it within 30 days."""
     cause: Cause
     score_before: Points | None
     score: Points | None

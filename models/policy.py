@@ -157,8 +157,10 @@ class Churn(_Section):
 
     @model_validator(mode="after")
     def _levels_ordered(self) -> Self:
-        if not 0 < self.medium - self.hysteresis < self.medium < self.high - self.hysteresis < self.high < 1:
-            raise PydanticCustomError("level_order", "0 < medium < high - hysteresis should hold, and high < 1")
+        if not (self.hysteresis < self.medium < self.high - self.hysteresis and self.high < 1):
+            raise PydanticCustomError(
+                "level_order", "hysteresis < medium < high - hysteresis should hold, and high < 1"
+            )
         return self
 
 

@@ -127,7 +127,10 @@ class AccountState(msgspec.Struct, array_like=True, gc=False):
     """None until the first evaluation; `unrated` without enough data."""
     graded: bool = False
     """Whether a tier change was ever published."""
-    tier_since_day: int | None = None
+    graded_day: int | None = None
+    """The day of the last published change."""
+    tier_before: str | None = None
+    """The tier before the last published change."""
     # Since when the score is below the leave bound of key, growth, standard, without a break.
     below_since_days: list[int | None] = msgspec.field(default_factory=lambda: [None, None, None])
     score: int | None = None

@@ -19,6 +19,10 @@ RISK_ONE = 10_000
 """A risk of 1, in ten-thousandths."""
 DRIFT_DAYS = 7
 """Between two evaluations that only time asks for: the risk shown is never older."""
+_LOG_ODDS_MAX = 500.0
+"""Keeps the exponential function within floats; the risk is 0 or 1 long before."""
+# A threshold met exactly counts as reached, however its logarithm was rounded; the edge below is the same one.
+_TOLERANCE = 1e-9
 
 
 class Signals(NamedTuple):
@@ -80,7 +84,7 @@ def assess(rhythm: Rhythm, signals: Signals, previous: ChurnLevel | None, as_of_
     log_odds = policy.steepness * math.log(max(silence / gap, policy.ratio_min) / policy.even_ratio) + _shift(
         signals, policy
     )
-    risk = 1 / (1 + math.exp(-log_odds))
+    risk = 1 / (1 + math.exp(max(-_LOG_ODDS_MAX, min(-log_odds, _LOG_ODDS_MAX))))
     if rhythm.order_days == 1:
         level = ChurnLevel.UNPROVEN
     elif silence >= lost_silence_days(gap, policy):
@@ -102,10 +106,10 @@ def next_edge_day(rhythm: Rhythm, signals: Signals, as_of_day: int, policy: Chur
         return None
     edges = [lost_day, as_of_day + DRIFT_DAYS]
     for share in (policy.medium, policy.high):
-        exponent = (_logit(share) - _shift(signals, policy)) / policy.steepness
-        silence = gap * policy.even_ratio * math.exp(exponent)
-        # A hair early rather than late: then the day after is due.
-        edges.append(rhythm.last_day + math.ceil(min(silence, RISK_ONE) - 1e-9))
+        exponent = (_logit(share) - _TOLERANCE - _shift(signals, policy)) / policy.steepness
+        silence = gap * policy.even_ratio * math.exp(min(exponent, _LOG_ODDS_MAX))
+        if silence < lost_day - rhythm.last_day:
+            edges.append(rhythm.last_day + math.ceil(silence))
     return min(edge for edge in edges if edge > as_of_day)
 
 
@@ -127,7 +131,7 @@ def _shift(signals: Signals, policy: Churn) -> float:
 
 def _level(log_odds: float, previous: ChurnLevel | None, policy: Churn) -> ChurnLevel:
     def reached(share: float, *, holding: bool) -> bool:
-        return log_odds >= _logit(share - (policy.hysteresis if holding else 0))
+        return log_odds >= _logit(share - (policy.hysteresis if holding else 0)) - _TOLERANCE
 
     if reached(policy.high, holding=previous is ChurnLevel.HIGH):
         return ChurnLevel.HIGH

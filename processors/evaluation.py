@@ -80,8 +80,6 @@ def evaluate(state: AccountState, as_of_day: int, context: Context) -> Evaluatio
 def settle(state: AccountState, evaluation: Evaluation, as_of_ms: int, context: Context) -> None:
     """Write an evaluation into the state; its revision grows if a reader of snapshots could see a difference."""
     standing, assessed = evaluation.standing, evaluation.assessed
-    if standing.tier != state.tier:
-        state.tier_since_day = evaluation.as_of_day
     state.tier = standing.tier
     state.below_since_days = list(standing.below_since_days)
     state.score = evaluation.graded.score

@@ -51,12 +51,16 @@ class Partition:
         self._erased: dict[str, ErasedAccount] = {}
         self._newly_erased: dict[str, ErasedAccount] = {}
         self._committed_clock_ms = clock_ms
+        # Accounts still to be evaluated under a new policy, the next one last.
+        self._stale: list[str] = []
 
     def __len__(self) -> int:
         return len(self._packed)
 
     def __contains__(self, account_id: str) -> bool:
-        return account_id in self._packed or account_id in self._touched
+        if account_id in self._touched:
+            return self._touched[account_id] is not None
+        return account_id in self._packed
 
     def account_ids(self) -> Iterator[str]:
         """Give the ids of the committed accounts, in no particular order."""
@@ -69,6 +73,10 @@ class Partition:
             StateFormatError: if the bytes are not a state of a known format.
         """
         self._replace(account_id, packed)
+
+    def set_clock(self, clock_ms: int) -> None:
+        """Set the clock that a checkpoint holds."""
+        self.clock_ms = self._committed_clock_ms = clock_ms
 
     def restore_erased(self, mark_key: str, mark: ErasedAccount) -> None:
         """Take one erasure mark of the changelog."""
@@ -95,14 +103,28 @@ class Partition:
             self._touch(account_id, step.state, due_day)
         return step
 
+    def policy_changed(self) -> None:
+        """Let `tick` evaluate every account under the context's policy, at the pace of its limit."""
+        self._stale = sorted(self._packed, reverse=True)
+
+    def stale_count(self) -> int:
+        """Count the accounts that `policy_changed` left to evaluate."""
+        return len(self._stale)
+
     def tick(self, now_ms: int, limit: int) -> Iterator[tuple[str, Step]]:
         """Move the clock to a moment and advance the accounts that are due by then, at most `limit` of them.
 
-        Earliest due day first, accounts in the order of their ids. Call again until `due_count` is 0.
+        Earliest due day first, accounts in the order of their ids; then those that a new policy waits for. Call
+        again until it yields nothing.
         """
         self.clock_ms = max(self.clock_ms, now_ms)
-        for account_id in self._due_accounts(self.context.day_of(self.clock_ms), limit):
+        due = self._due_accounts(self.context.day_of(self.clock_ms), limit)
+        for account_id in due:
             yield account_id, self.advance(account_id)
+        for _ in range(min(limit - len(due), len(self._stale))):
+            account_id = self._stale.pop()
+            if account_id in self:
+                yield account_id, self.advance(account_id)
 
     def advance(self, account_id: str) -> Step:
         """Let time, and a change of policy, reach one account."""

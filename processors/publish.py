@@ -30,6 +30,8 @@ from processors.evaluation import Evaluation, evaluate
 from processors.support import SupportKind
 from processors.tiers import direction
 
+FLAP_DAYS = 30
+"""A change that is undone within as many days was noise."""
 ALERTS = frozenset({ChurnLevel.MEDIUM, ChurnLevel.HIGH})
 
 
@@ -69,6 +71,9 @@ def tier_change(
                 delta_hundredths=one.points - points_before,
             )
         )
+    held_days = evaluation.as_of_day - (state.graded_day or 0)
+    flap = tier == state.tier_before and held_days <= FLAP_DAYS
+    state.tier_before, state.graded_day = previous_published, evaluation.as_of_day
     score_before, state.graded_score = state.graded_score, evaluation.graded.score
     state.graded, state.graded_points = True, list(evaluation.graded.components)
     state.tier_sequence += 1
@@ -84,6 +89,7 @@ def tier_change(
         previous_tier=previous_published,
         tier=tier,
         direction=direction(previous_published, tier),
+        flap=flap,
         cause=before.cause,
         score_before=_hundredths(score_before),
         score=_hundredths(evaluation.graded.score),

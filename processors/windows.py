@@ -73,12 +73,16 @@ def add(state: AccountState, day: int, movement: Movement, horizon_start_day: in
     index = bisect_left(days, day)
     if index == len(days) or days[index] != day:
         days.insert(index, day)
-        for column in (state.revenue_minor, state.orders, state.costed_revenue_minor, state.cost_minor):
+        for column in _columns(state)[1:]:
             column.insert(index, 0)
     state.revenue_minor[index] += revenue
     state.orders[index] += orders
     state.costed_revenue_minor[index] += costed
     state.cost_minor[index] += cost or 0
+    if not any(column[index] for column in _columns(state)[1:]):
+        # What was undone leaves no trace.
+        for column in _columns(state):
+            del column[index]
     return True
 
 
@@ -90,13 +94,7 @@ def drop_before(state: AccountState, horizon_start_day: int) -> None:
     for day, orders in zip(state.days[:count], state.orders[:count], strict=True):
         if orders > 0:
             _note_old_order_day(state, day)
-    for column in (
-        state.days,
-        state.revenue_minor,
-        state.orders,
-        state.costed_revenue_minor,
-        state.cost_minor,
-    ):
+    for column in _columns(state):
         del column[:count]
 
 
@@ -129,6 +127,10 @@ def rhythm(state: AccountState) -> Rhythm:
     backwards = zip(reversed(state.days), reversed(state.orders), strict=True)
     last_day = next(day for day, orders in backwards if orders > 0)
     return Rhythm(state.old_order_days + order_days, first_day, last_day)
+
+
+def _columns(state: AccountState) -> tuple[list[int], ...]:
+    return state.days, state.revenue_minor, state.orders, state.costed_revenue_minor, state.cost_minor
 
 
 def _note_old_order_day(state: AccountState, day: int) -> None:

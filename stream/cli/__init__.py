@@ -8,6 +8,7 @@ from stream.cli.importing import import_events
 from stream.cli.produce import produce
 from stream.cli.reference import reference
 from stream.cli.simulate import simulate
+from stream.cli.worker import worker
 from stream.cli.tail import tail
 
 app = typer.Typer(
@@ -19,6 +20,7 @@ app = typer.Typer(
 )
 app.command("import")(import_events)
 app.command("simulate")(simulate)
+app.command("worker")(worker)
 app.add_typer(topics.app, name="topics")
 app.command("check")(check)
 app.command("produce")(produce)

@@ -1,0 +1,1 @@
+"""How it runs: the Faust app, its transport and store, topics, outputs, metrics and the command line."""

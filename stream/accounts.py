@@ -1,0 +1,42 @@
+"""The accounts as a Faust table: a view of the partition tasks, for whoever holds the app."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from faust import Table
+
+from models.state import AccountState
+from stream.engine import Engine
+
+
+class AccountsTable(Table):  # type: ignore[misc]  # Faust's class is built by a metaclass that mypy cannot see
+    """Reads accounts of this worker by id.
+
+    Its partitions live in the tasks: written by the core, logged and restored by the engine, so that Faust's recovery
+    has nothing to do for it. Writing to it is an error.
+    """
+
+    def __init__(self, *args: Any, engine: Engine, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._engine = engine
+
+    def __getitem__(self, account_id: str) -> AccountState:
+        state = self._engine.account(account_id)
+        if state is None:
+            raise KeyError(account_id)
+        return state
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._engine.account_ids())
+
+    def __len__(self) -> int:
+        return len(self._engine.account_ids())
+
+    def __contains__(self, account_id: object) -> bool:
+        return isinstance(account_id, str) and self._engine.account(account_id) is not None
+
+    def __setitem__(self, account_id: str, value: AccountState) -> None:
+        raise TypeError("accounts change by events only")
+
+    def __delitem__(self, account_id: str) -> None:
+        raise TypeError("accounts change by events only")

@@ -1,0 +1,110 @@
+"""The checkpoint: how far one partition has come, written in the same transaction as all that it caused."""
+
+from typing import Final
+
+import msgspec
+
+from models.events import InputTopic
+from models.state import ErasedAccount
+
+FORMAT: Final = 1
+CHECKPOINT_KEY: Final = b"\x00checkpoint"
+"""Key in the `state` topic; no account id holds a control character."""
+_ERASED_PREFIX: Final = b"\x00erased/"
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be continued from; its text says why and which command mends it."""
+
+
+class InputPosition(msgspec.Struct, frozen=True):
+    """How far one input was read."""
+
+    topic_id: str
+    """The broker's id of the topic, which a topic made anew does not share."""
+    next_offset: int
+
+
+class ReadStep(msgspec.Struct, frozen=True, tag="read"):
+    """Records of one input were processed: offsets [from_offset, to_offset)."""
+
+    topic: InputTopic
+    from_offset: int
+    to_offset: int
+    now_ms: int
+    """The live clock at the last of them; 0 with the event clock."""
+
+
+class TickStep(msgspec.Struct, frozen=True, tag="tick"):
+    """Time reached `now_ms`, for at most `limit` accounts."""
+
+    now_ms: int
+    limit: int
+
+
+Step = ReadStep | TickStep
+
+
+class Checkpoint(msgspec.Struct, frozen=True):
+    """The state of one partition beyond its accounts."""
+
+    format: int
+    partitions: int
+    """Of each input, when it was written."""
+    inputs: dict[InputTopic, InputPosition]
+    clock_ms: int
+    policy_revision: int
+    policy_version: str
+    """Of the policy that every account was evaluated under."""
+    reporting_currency: str
+    reporting_timezone: str
+    horizon_days: int
+    portfolio_version: int | None
+    steps: list[Step]
+    """What the transaction did, in order: an auditor replays them."""
+
+
+_encode = msgspec.json.Encoder().encode
+_decoder = msgspec.json.Decoder(Checkpoint)
+
+
+def encode(checkpoint: Checkpoint) -> bytes:
+    """Write a checkpoint as JSON."""
+    return _encode(checkpoint)
+
+
+def decode(value: bytes) -> Checkpoint:
+    """Read a checkpoint.
+
+    Raises:
+        CheckpointError: if it is of a newer format, or none.
+    """
+    try:
+        checkpoint = _decoder.decode(value)
+    except msgspec.MsgspecError as error:
+        raise CheckpointError(f"the state topic holds no checkpoint that this release can read: {error}") from error
+    if checkpoint.format > FORMAT:
+        raise CheckpointError(
+            f"checkpoint format {checkpoint.format} is newer than {FORMAT}: run the newer release, or roll back all"
+        )
+    return checkpoint
+
+
+def erased_key(mark_key: str) -> bytes:
+    """Key of an erasure mark in the `state` topic."""
+    return _ERASED_PREFIX + mark_key.encode()
+
+
+def mark_key_of(key: bytes) -> str | None:
+    """Give the mark's key if a key of the `state` topic is one of an erasure mark."""
+    return key[len(_ERASED_PREFIX) :].decode() if key.startswith(_ERASED_PREFIX) else None
+
+
+def encode_mark(mark: ErasedAccount) -> bytes:
+    """Write an erasure mark."""
+    return msgspec.msgpack.encode(mark)
+
+
+def decode_mark(value: bytes) -> ErasedAccount:
+    """Read an erasure mark."""
+    return msgspec.msgpack.decode(value, type=ErasedAccount)

@@ -1,0 +1,109 @@
+"""What the worker must know of the brokers: partition counts, topic ids, and which offsets exist."""
+
+from typing import Final, NamedTuple
+
+from confluent_kafka import (
+    ConsumerGroupTopicPartitions,
+    IsolationLevel,
+    KafkaException,
+    TopicCollection,
+    TopicPartition,
+)
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._listoffsets import OffsetSpec
+
+from models.events import InputTopic
+from stream.settings import Settings
+from stream.topics import group_id
+
+_TIMEOUT_SECONDS: Final = 30.0
+
+
+class ClusterError(RuntimeError):
+    """Topics that a worker cannot work with; its text says which, and what mends it."""
+
+
+class Range(NamedTuple):
+    """Offsets [start, end) of one partition."""
+
+    start: int
+    end: int
+
+
+class Cluster:
+    """A view of the brokers, taken once at the start but for offsets.
+
+    Args:
+        settings: of the worker.
+
+    Raises:
+        ClusterError: if a topic is missing, or the inputs and the state do not have the same partitions.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._admin = AdminClient({"bootstrap.servers": settings.bootstrap_servers})
+        names = settings.topics
+        inputs = [names.of_input(topic) for topic in InputTopic]
+        counts = {
+            name: self._partitions_of(name)
+            for name in (
+                *inputs,
+                names.state,
+                names.tier_changes,
+                names.churn_risk,
+                names.snapshots,
+                names.dead_letters,
+            )
+        }
+        missing = [name for name, count in counts.items() if count == 0]
+        if missing:
+            raise ClusterError(f"missing topics: {', '.join(missing)}. Make them with: account-health topics create")
+        bound = {name: counts[name] for name in (*inputs, names.state)}
+        if len(set(bound.values())) > 1:
+            shown = ", ".join(f"{name} {count}" for name, count in bound.items())
+            raise ClusterError(f"the inputs and the state must have the same number of partitions: {shown}")
+        self.partitions: Final = counts[inputs[0]]
+        self.topic_ids: Final = self._embedded_ids(inputs) if settings.embedded_broker else self._ids(inputs)
+
+    def range_of(self, topic: str, partition: int, *, read_committed: bool = False) -> Range:
+        """Ask which offsets of a partition exist, up to the end or to the first open transaction."""
+        level = IsolationLevel.READ_COMMITTED if read_committed else IsolationLevel.READ_UNCOMMITTED
+        one = TopicPartition(topic, partition)
+        first, last = (
+            self._admin.list_offsets({one: spec}, isolation_level=level, request_timeout=_TIMEOUT_SECONDS)[one]
+            for spec in (OffsetSpec.earliest(), OffsetSpec.latest())
+        )
+        return Range(first.result(_TIMEOUT_SECONDS).offset, last.result(_TIMEOUT_SECONDS).offset)
+
+    def committed(self, partition: int) -> dict[InputTopic, int | None]:
+        """Ask for the group's stable committed offsets of a partition's inputs; None where there is none.
+
+        Stable: an open transaction on them is waited for.
+        """
+        if self._settings.embedded_broker:
+            return dict.fromkeys(InputTopic)
+        names = {self._settings.topics.of_input(topic): topic for topic in InputTopic}
+        group = group_id(self._settings.application_id)
+        asked = ConsumerGroupTopicPartitions(group, [TopicPartition(name, partition) for name in names])
+        futures = self._admin.list_consumer_group_offsets(
+            [asked], require_stable=True, request_timeout=_TIMEOUT_SECONDS
+        )
+        found = futures[group].result(_TIMEOUT_SECONDS).topic_partitions
+        failed = next((one.error for one in found if one.error is not None), None)
+        if failed is not None:
+            raise KafkaException(failed)
+        return {names[one.topic]: one.offset if one.offset >= 0 else None for one in found}
+
+    def _partitions_of(self, name: str) -> int:
+        topic = self._admin.list_topics(name, timeout=_TIMEOUT_SECONDS).topics[name]
+        return len(topic.partitions) if topic.error is None else 0
+
+    def _ids(self, names: list[str]) -> dict[str, str]:
+        futures = self._admin.describe_topics(TopicCollection(names), request_timeout=_TIMEOUT_SECONDS)
+        return {name: str(future.result(_TIMEOUT_SECONDS).topic_id) for name, future in futures.items()}
+
+    def _embedded_ids(self, names: list[str]) -> dict[str, str]:
+        # The mock describes no topics; its cluster's id is another one at each start, and so serves as well.
+        cluster_id = str(self._admin.list_topics(timeout=_TIMEOUT_SECONDS).cluster_id)
+        return dict.fromkeys(names, cluster_id)

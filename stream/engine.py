@@ -1,0 +1,338 @@
+"""The engine: partition tasks on the event loop, between the poll thread and the transaction.
+
+Everything here runs on the event loop. Records come from the poll thread, are dealt to the agents a batch at a time,
+and all that follows from them is committed in one transaction, every `commit_interval_ms`.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from confluent_kafka import KafkaException, Message, TopicPartition
+
+from models.events import InputTopic
+from models.state import AccountState
+from processors.context import Context
+from stream.checkpoint import CHECKPOINT_KEY, encode, encode_mark, erased_key
+from stream.cluster import Cluster, ClusterError
+from stream.inputs import Run
+from stream.monitor import Monitor
+from stream.poller import Poller
+from stream.restore import RestoreError, restore
+from stream.settings import Settings
+from stream.task import PartitionTask
+from stream.telemetry import RebalanceKind, TransactionResult
+from stream.transactions import TransactionAbortedError, Transactions
+
+_log = logging.getLogger(__name__)
+_DUE_SLICE_ACCOUNTS: Final = 200
+_ABORTS_A_MINUTE_MAX: Final = 2
+_MINUTE_SECONDS: Final = 60.0
+
+
+class Batch(NamedTuple):
+    """Records for an agent, and the task that owns them."""
+
+    task: PartitionTask
+    run: Run
+
+
+class Engine:
+    """Runs the partitions that the group gives to this worker.
+
+    Args:
+        settings: of the worker.
+        context: the policy in force.
+        monitor: where to report.
+        wall_clock_ms: the wall clock, epoch milliseconds.
+    """
+
+    def __init__(
+        self, settings: Settings, context: Context, monitor: Monitor, wall_clock_ms: Callable[[], int]
+    ) -> None:
+        self.failure: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._settings = settings
+        self._context = context
+        self._monitor = monitor
+        self._wall_clock_ms = wall_clock_ms
+        self._cluster: Cluster | None = None
+        self._tasks: dict[int, PartitionTask] = {}
+        self._opening: dict[int, asyncio.Task[None]] = {}
+        self._paused: set[tuple[InputTopic, int]] = set()
+        self._ends: dict[tuple[InputTopic, int], int] = {}
+        self._news = asyncio.Event()
+        # Held while a batch is processed and while a commit runs: nothing is produced during a commit.
+        self._lock = asyncio.Lock()
+        self._transactions = Transactions(settings)
+        self._poller = Poller(settings, self, asyncio.get_running_loop())
+        self._abort_seconds: list[float] = []
+        self._turn = 0
+        self._background: list[asyncio.Task[None]] = []
+        self._stopping = False
+
+    @property
+    def partitions(self) -> int:
+        """How many partitions each input has."""
+        assert self._cluster is not None, "connect comes first"
+        return self._cluster.partitions
+
+    def name_of(self, batch: Batch) -> str:
+        """Give the full name of a batch's topic."""
+        return self._settings.topics.of_input(batch.run.topic)
+
+    async def connect(self) -> None:
+        """Look at the topics.
+
+        Raises:
+            ClusterError: if they cannot be worked with.
+        """
+        try:
+            self._cluster = await asyncio.to_thread(Cluster, self._settings)
+        except KafkaException as error:
+            raise ClusterError(f"Kafka at {self._settings.bootstrap_servers}: {error.args[0]}") from error
+
+    async def start(self) -> None:
+        """Join the group. Records follow."""
+        await self._transactions.start()
+        self._poller.start()
+        self._background.append(asyncio.create_task(self._commit_regularly()))
+
+    async def stop(self) -> None:
+        """Finish the batch in hand, commit, give every partition back."""
+        self._stopping = True
+        self._monitor.draining()
+        for opening in self._opening.values():
+            opening.cancel()
+        if not await self._poller.stop(self._settings.grace_period_seconds):
+            self.fail("the group was not left in time")
+        for task in self._background:
+            task.cancel()
+
+    def fail(self, reason: str) -> None:
+        """End the worker: what happened has no remedy here, and its supervisor starts it again."""
+        if not self.failure.done():
+            self.failure.set_result(reason)
+
+    def account(self, account_id: str) -> AccountState | None:
+        """Read an account of this worker, with what is not committed yet."""
+        for task in self._tasks.values():
+            if (state := task.accounts.get(account_id)) is not None:
+                return state
+        return None
+
+    def account_ids(self) -> list[str]:
+        """Give the ids of the committed accounts of this worker."""
+        return [one for task in self._tasks.values() for one in task.accounts.account_ids()]
+
+    async def next_batch(self, timeout_seconds: float) -> Batch | None:
+        """Give the next batch, partition by partition in turn; None if none came in time."""
+        deadline = time.monotonic() + timeout_seconds
+        while True:
+            batch = self._deal()
+            remaining = deadline - time.monotonic()
+            if batch is not None or remaining <= 0:
+                return batch
+            self._news.clear()
+            try:
+                await asyncio.wait_for(self._news.wait(), min(remaining, self._settings.max_task_idle_ms / 1000 + 0.01))
+            except TimeoutError:
+                continue
+
+    async def process(self, batch: Batch) -> None:
+        """Process a batch; one whose task is no longer the partition's is dropped, as its new owner has it."""
+        task, run = batch
+        try:
+            async with self._lock:
+                if self._tasks.get(task.partition) is task and not task.resetting:
+                    started = time.perf_counter()
+                    self._transactions.begin()
+                    task.process(run.topic, run.messages, self._transactions.produce)
+                    self._transactions.serve()
+                    self._monitor.processed(time.perf_counter() - started, len(run.messages))
+                    while task.tick(_DUE_SLICE_ACCOUNTS, self._transactions.produce) == _DUE_SLICE_ACCOUNTS:
+                        self._transactions.serve()
+                        await asyncio.sleep(0)
+                    if self._transactions.is_half_full():
+                        await self._commit()
+        except Exception as error:  # an event must never be lost: whatever it is, the worker ends
+            _log.exception("a batch of %s [%s] failed", run.topic, task.partition)
+            self.fail(f"a batch of {run.topic} [{task.partition}] failed: {error!r}")
+        finally:
+            task.busy = False
+            self._resume(task)
+            self._news.set()
+
+    # What the poll thread tells.
+
+    def on_messages(self, topic: InputTopic, partition: int, messages: list[Message]) -> None:
+        """Take fetched records."""
+        task = self._tasks.get(partition)
+        if task is None or task.resetting:
+            return
+        task.inputs.received(topic, messages)
+        if task.inputs.buffered_bytes(topic) > self._settings.buffer_bytes:
+            self._paused.add((topic, partition))
+            self._poller.pause(topic, partition)
+        self._news.set()
+
+    def on_end(self, topic: InputTopic, partition: int) -> None:
+        """Note that an input is read to its end."""
+        task = self._tasks.get(partition)
+        if task is not None and not task.resetting:
+            task.inputs.reached_end(topic)
+            self._news.set()
+
+    def on_ends(self, ends: dict[tuple[InputTopic, int], int]) -> None:
+        """Take the end offsets of what is fetched."""
+        self._ends = ends
+        self._report()
+
+    def on_reset(self, partition: int) -> None:
+        """Take records again after an abort."""
+        if (task := self._tasks.get(partition)) is not None:
+            task.resetting = False
+
+    def on_assigned(self, partitions: list[int]) -> None:
+        """Open the partitions that the group gives."""
+        _log.info("assigned: %s", partitions)
+        self._monitor.rebalanced(RebalanceKind.ASSIGNED)
+        for partition in partitions:
+            self._opening[partition] = asyncio.create_task(self._open(partition))
+        self._report()
+
+    async def on_revoked(self, partitions: list[int]) -> None:
+        """Commit, and close the partitions that the group takes back."""
+        self._monitor.rebalanced(RebalanceKind.REVOKED)
+        for partition in partitions:
+            if (opening := self._opening.pop(partition, None)) is not None:
+                opening.cancel()
+        async with self._lock:
+            await self._commit()
+            for partition in partitions:
+                self._tasks.pop(partition, None)
+                self._paused -= {one for one in self._paused if one[1] == partition}
+                self._monitor.closed(partition)
+        self._report()
+        _log.info("revoked: %s", partitions)
+
+    async def _open(self, partition: int) -> None:
+        assert self._cluster is not None
+        try:
+            committed = await asyncio.to_thread(self._cluster.committed, partition)
+            restored = await asyncio.to_thread(
+                restore, partition, committed, self._cluster, self._context, self._settings
+            )
+        except (RestoreError, KafkaException) as error:
+            self.fail(f"partition {partition} cannot be opened: {error}")
+            return
+        names = self._settings.topics
+        self._tasks[partition] = PartitionTask(
+            partition,
+            restored.accounts,
+            restored.positions,
+            {topic: self._cluster.topic_ids[names.of_input(topic)] for topic in InputTopic},
+            self._cluster.partitions,
+            self._settings,
+            self._wall_clock_ms,
+            restored.settled_policy_version,
+        )
+        self._opening.pop(partition, None)
+        self._poller.fetch(partition, restored.positions)
+        self._monitor.restored(restored.seconds, restored.records)
+        _log.info(
+            "opened partition %s: %s accounts, %s records in %.2f s",
+            partition,
+            len(restored.accounts),
+            restored.records,
+            restored.seconds,
+        )
+        self._report()
+
+    def _deal(self) -> Batch | None:
+        tasks = list(self._tasks.values())
+        now_seconds = time.monotonic()
+        for step in range(len(tasks)):
+            task = tasks[(self._turn + step) % len(tasks)]
+            if task.busy or task.resetting or self._stopping:
+                continue
+            run = task.inputs.next_run(self._settings.batch_records, now_seconds)
+            if run is not None:
+                self._turn = (self._turn + step + 1) % len(tasks)
+                task.busy = True
+                return Batch(task, run)
+        return None
+
+    def _resume(self, task: PartitionTask) -> None:
+        for topic, partition in list(self._paused):
+            waiting = task.inputs.buffered_bytes(topic)
+            if partition == task.partition and waiting <= self._settings.buffer_bytes // 2:
+                self._paused.discard((topic, partition))
+                self._poller.resume(topic, partition)
+
+    async def _commit_regularly(self) -> None:
+        while True:
+            await asyncio.sleep(self._settings.commit_interval_ms / 1000)
+            try:
+                async with self._lock:
+                    await self._let_time_pass()
+                    await self._commit()
+            except Exception as error:  # an unknown state must not be worked on
+                _log.exception("a commit failed")
+                self.fail(f"a commit failed: {error!r}")
+                return
+
+    async def _let_time_pass(self) -> None:
+        for task in list(self._tasks.values()):
+            if not task.resetting:
+                task.tick(_DUE_SLICE_ACCOUNTS, self._transactions.produce)
+                task.publish_snapshots(self._transactions.produce)
+                await asyncio.sleep(0)
+
+    async def _commit(self) -> None:
+        """Commit what the tasks did; the lock is held."""
+        dirty = [task for task in self._tasks.values() if task.has_news()]
+        if not dirty:
+            await self._transactions.abort()
+            return
+        state_topic = self._settings.topics.state
+        offsets: list[TopicPartition] = []
+        written = []
+        for task in dirty:
+            changes = task.accounts.changes()
+            written.append((task, changes))
+            for account_id, packed in changes.states.items():
+                self._transactions.produce_to(state_topic, task.partition, account_id.encode(), packed)
+            for mark_key, mark in changes.erased.items():
+                self._transactions.produce_to(state_topic, task.partition, erased_key(mark_key), encode_mark(mark))
+            self._transactions.produce_to(state_topic, task.partition, CHECKPOINT_KEY, encode(task.checkpoint()))
+            offsets += [
+                TopicPartition(self._settings.topics.of_input(topic), task.partition, position)
+                for topic, position in task.positions.items()
+            ]
+        started = time.perf_counter()
+        try:
+            await self._transactions.commit(offsets, self._poller.group_metadata)
+        except TransactionAbortedError as error:
+            self._aborted(time.perf_counter() - started, str(error))
+            return
+        ended_ms = self._wall_clock_ms()
+        self._monitor.transaction(TransactionResult.COMMITTED, time.perf_counter() - started, ended_ms)
+        for task, changes in written:
+            self._monitor.committed(task.committed(changes), ended_ms)
+        self._report()
+
+    def _aborted(self, seconds: float, reason: str) -> None:
+        self._monitor.transaction(TransactionResult.ABORTED, seconds, self._wall_clock_ms())
+        now = time.monotonic()
+        self._abort_seconds = [at for at in self._abort_seconds if now - at < _MINUTE_SECONDS] + [now]
+        if len(self._abort_seconds) > _ABORTS_A_MINUTE_MAX:
+            self.fail(f"{len(self._abort_seconds)} transactions were aborted within a minute, the last one: {reason}")
+        for task in self._tasks.values():
+            if task.has_news():
+                task.abort()
+                self._poller.reset(task.partition, task.positions)
+
+    def _report(self) -> None:
+        self._monitor.partitions(self._tasks, self._ends, set(self._opening), self._wall_clock_ms())

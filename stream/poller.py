@@ -1,0 +1,199 @@
+"""The poll thread: the group's membership, fetching, and nothing else.
+
+It hands what it fetches to the event loop, in order, and runs what the loop asks of the consumer between two polls.
+The group subscribes to one anchor topic (`orders`); the same partitions of the other inputs are read with it.
+"""
+
+import asyncio
+import queue
+import threading
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, Protocol
+
+from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
+
+from models.events import InputTopic
+from stream.settings import Settings
+from stream.topics import group_id
+
+_POLL_SECONDS: Final = 0.05
+_POLL_RECORDS: Final = 5000
+_LAG_SECONDS: Final = 1.0
+
+
+class Owner(Protocol):
+    """What the poll thread tells; each is called on the event loop, in the order in which things happened."""
+
+    def on_messages(self, topic: InputTopic, partition: int, messages: list[Message]) -> None: ...
+    def on_end(self, topic: InputTopic, partition: int) -> None: ...
+    def on_ends(self, ends: dict[tuple[InputTopic, int], int]) -> None: ...
+    def on_assigned(self, partitions: list[int]) -> None: ...
+    def on_revoked(self, partitions: list[int]) -> Coroutine[Any, Any, None]: ...
+    def on_reset(self, partition: int) -> None: ...
+    def fail(self, reason: str) -> None: ...
+
+
+class Poller:
+    """Owns the consumer; only its thread polls it.
+
+    Args:
+        settings: of the worker.
+        owner: whom to tell.
+        loop: where to tell it.
+    """
+
+    def __init__(self, settings: Settings, owner: Owner, loop: asyncio.AbstractEventLoop) -> None:
+        self._settings = settings
+        self._owner = owner
+        self._loop = loop
+        self._names = settings.topics
+        self._commands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._stopping = threading.Event()
+        self._fetched: set[tuple[InputTopic, int]] = set()
+        self._lag_at_seconds = 0.0
+        self._consumer = Consumer(
+            {
+                "bootstrap.servers": settings.bootstrap_servers,
+                "group.id": group_id(settings.application_id),
+                "group.instance.id": settings.instance_id,
+                "client.id": settings.instance_id,
+                "partition.assignment.strategy": "cooperative-sticky",
+                "enable.auto.commit": False,
+                "auto.offset.reset": "error",
+                "isolation.level": "read_committed",
+                "session.timeout.ms": settings.session_timeout_ms,
+                "max.poll.interval.ms": settings.max_poll_interval_ms,
+                "enable.partition.eof": True,
+                "fetch.wait.max.ms": 20,
+                "fetch.message.max.bytes": 2 * 1024 * 1024,
+                "queued.max.messages.kbytes": max(1024, settings.buffer_bytes // 1024),
+                "allow.auto.create.topics": settings.embedded_broker,
+            }
+        )
+        # The client serves one caller at a time and prefers whoever polls: another thread that asked it would wait for
+        # seconds. What the commit needs of it is therefore kept here.
+        self.group_metadata = self._consumer.consumer_group_metadata()
+        self._thread = threading.Thread(target=self._run, name="poller", daemon=True)
+
+    def start(self) -> None:
+        """Join the group and begin to poll."""
+        self._thread.start()
+
+    async def stop(self, timeout_seconds: float) -> bool:
+        """Give all partitions back and leave; False if that took too long."""
+        self._stopping.set()
+        await asyncio.to_thread(self._thread.join, timeout_seconds)
+        return not self._thread.is_alive()
+
+    def fetch(self, partition: int, positions: dict[InputTopic, int]) -> None:
+        """Begin to fetch the inputs of an opened partition at these offsets."""
+
+        def run() -> None:
+            self._consumer.incremental_assign(
+                [TopicPartition(self._name(topic), partition, offset) for topic, offset in positions.items()]
+            )
+            self._fetched.update((topic, partition) for topic in positions)
+
+        self._commands.put(run)
+
+    def reset(self, partition: int, positions: dict[InputTopic, int]) -> None:
+        """Fetch again from these offsets; `on_reset` follows whatever was fetched before."""
+
+        def run() -> None:
+            for topic, offset in positions.items():
+                if (topic, partition) in self._fetched:
+                    self._consumer.seek(TopicPartition(self._name(topic), partition, offset))
+            self._tell(self._owner.on_reset, partition)
+
+        self._commands.put(run)
+
+    def pause(self, topic: InputTopic, partition: int) -> None:
+        """Stop fetching one input of one partition."""
+        self._commands.put(lambda: self._if_fetched(self._consumer.pause, topic, partition))
+
+    def resume(self, topic: InputTopic, partition: int) -> None:
+        """Go on fetching it."""
+        self._commands.put(lambda: self._if_fetched(self._consumer.resume, topic, partition))
+
+    def _run(self) -> None:
+        try:
+            self._consumer.subscribe(
+                [self._names.orders], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
+            )
+            while not self._stopping.is_set():
+                self._poll_once()
+            self._consumer.close()
+        except Exception as error:  # noqa: BLE001  # whatever ends the polling must end the worker
+            self._tell(self._owner.fail, f"polling ended: {error!r}")
+
+    def _poll_once(self) -> None:
+        while not self._commands.empty():
+            self._commands.get()()
+        self.group_metadata = self._consumer.consumer_group_metadata()
+        found: dict[tuple[str, int], list[Message]] = {}
+        ended: list[tuple[str, int]] = []
+        for message in self._consumer.consume(_POLL_RECORDS, _POLL_SECONDS):
+            error = message.error()
+            topic, partition = message.topic(), message.partition()
+            if error is None:
+                found.setdefault((topic, partition), []).append(message)
+                continue
+            if error.code() == KafkaError._PARTITION_EOF:
+                ended.append((topic, partition))
+            elif error.fatal() or not error.retriable():
+                self._tell(self._owner.fail, f"{topic} [{partition}] cannot be read: {error}")
+        for (name, partition), messages in found.items():
+            self._tell(self._owner.on_messages, self._input(name), partition, messages)
+        # After the records: an end is behind all that was fetched with it.
+        for name, partition in ended:
+            self._tell(self._owner.on_end, self._input(name), partition)
+        self._tell_ends()
+
+    def _tell_ends(self) -> None:
+        now = time.monotonic()
+        if now - self._lag_at_seconds < _LAG_SECONDS:
+            return
+        self._lag_at_seconds = now
+        ends: dict[tuple[InputTopic, int], int] = {}
+        for topic, partition in self._fetched:
+            _, end = self._consumer.get_watermark_offsets(TopicPartition(self._name(topic), partition), cached=True)
+            if end >= 0:
+                ends[topic, partition] = end
+        self._tell(self._owner.on_ends, ends)
+
+    def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        # Nothing is fetched before its task is open; the empty call tells librdkafka that we have heard.
+        consumer.incremental_assign([])
+        self.group_metadata = consumer.consumer_group_metadata()
+        self._tell(self._owner.on_assigned, [one.partition for one in partitions])
+
+    def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self.group_metadata = consumer.consumer_group_metadata()
+        numbers = [one.partition for one in partitions]
+        closing = asyncio.run_coroutine_threadsafe(self._owner.on_revoked(numbers), self._loop)
+        try:
+            closing.result(self._settings.grace_period_seconds)
+        except TimeoutError:
+            self._tell(self._owner.fail, f"partitions {numbers} were not given back in time")
+        given_back = {one for one in self._fetched if one[1] in numbers}
+        self._fetched -= given_back
+        consumer.incremental_unassign([TopicPartition(self._name(topic), number) for topic, number in given_back])
+
+    def _on_lost(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        self._tell(self._owner.fail, f"partitions {[one.partition for one in partitions]} were lost to another worker")
+
+    def _if_fetched(self, call: Callable[[list[TopicPartition]], None], topic: InputTopic, partition: int) -> None:
+        if (topic, partition) in self._fetched:
+            call([TopicPartition(self._name(topic), partition)])
+
+    def _tell(self, call: Callable[..., None], *arguments: Any) -> None:
+        self._loop.call_soon_threadsafe(call, *arguments)
+
+    def _name(self, topic: InputTopic) -> str:
+        return self._names.of_input(topic)
+
+    def _input(self, name: str) -> InputTopic:
+        topic = self._names.input_of(name)
+        assert topic is not None, "only inputs are fetched"
+        return topic

@@ -1,0 +1,120 @@
+"""From outputs of the core to Kafka records: CloudEvents 1.0 in binary mode, and dead letters."""
+
+import hashlib
+from typing import Final, NamedTuple
+
+from models.outputs import OutputEvent, Snapshot, TierChanged
+from models.wire import Refusal
+from stream.topics import (
+    CLOUDEVENTS_VERSION,
+    CONTENT_TYPE,
+    OUTPUT_RECORD_BYTES_MAX,
+    DeadLetterHeader,
+    Header,
+    TopicNames,
+)
+
+_SHOWN_BYTES_MAX: Final = OUTPUT_RECORD_BYTES_MAX - 16_384
+"""Key and value of a dead letter together, so that they and the headers fit into one record."""
+_KEY_BYTES_MAX: Final = _SHOWN_BYTES_MAX // 2
+
+Headers = list[tuple[str, bytes]]
+
+
+class Origin(NamedTuple):
+    """Where the record came from that caused an output."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+
+
+class OutRecord(NamedTuple):
+    """A record to produce; the partition follows from the key."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+
+def output_record(event: OutputEvent, names: TopicNames, source: str, origin: Origin | None) -> OutRecord:
+    """Encode a tier change or churn event.
+
+    Its id is the account, the incarnation, the kind of topic and the gap-free sequence number: the same again
+    whenever the event is made again.
+    """
+    kind, topic = ("tier", names.tier_changes) if isinstance(event, TierChanged) else ("churn", names.churn_risk)
+    headers = _cloud_event(
+        f"{event.account_id}/{event.incarnation}/{kind}/{event.sequence}", event.type, event.account_id, source
+    )
+    headers += [
+        (Header.CE_TIME, event.occurred_at.isoformat().encode()),
+        (Header.CE_SEQUENCE, str(event.sequence).encode()),
+    ]
+    if origin is not None:
+        headers += [
+            (Header.CE_TRIGGER_TOPIC, origin.topic.encode()),
+            (Header.CE_TRIGGER_PARTITION, str(origin.partition).encode()),
+            (Header.CE_TRIGGER_OFFSET, str(origin.offset).encode()),
+        ]
+    return OutRecord(topic, event.account_id.encode(), event.model_dump_json().encode(), headers)
+
+
+def snapshot_record(snapshot: Snapshot, incarnation: int, names: TopicNames, source: str) -> OutRecord:
+    """Encode a snapshot."""
+    account_id = snapshot.account_id
+    headers = _cloud_event(
+        f"{account_id}/{incarnation}/snapshot/{snapshot.revision}", "account.snapshot", account_id, source
+    )
+    headers.append((Header.CE_TIME, snapshot.as_of.isoformat().encode()))
+    return OutRecord(names.snapshots, account_id.encode(), snapshot.model_dump_json().encode(), headers)
+
+
+def tombstone_record(key: bytes | None, names: TopicNames) -> OutRecord:
+    """Remove an erased account's snapshot."""
+    return OutRecord(names.snapshots, key, None, [])
+
+
+def dead_letter_record(
+    key: bytes | None, value: bytes | None, refusal: Refusal, origin: Origin, names: TopicNames
+) -> OutRecord:
+    """Encode a refused record: key and value unchanged, why and whence in the headers.
+
+    What would be too large for a record is cut, with its size and hash in the headers.
+    """
+    headers: Headers = [
+        (DeadLetterHeader.REASON, refusal.reason.encode()),
+        (DeadLetterHeader.DETAIL, refusal.detail.encode()),
+        (DeadLetterHeader.TOPIC, origin.topic.encode()),
+        (DeadLetterHeader.PARTITION, str(origin.partition).encode()),
+        (DeadLetterHeader.OFFSET, str(origin.offset).encode()),
+        (DeadLetterHeader.TIMESTAMP_MS, str(origin.timestamp_ms).encode()),
+    ]
+    if key is not None and len(key) > _KEY_BYTES_MAX:
+        headers += _cut(key, DeadLetterHeader.KEY_BYTES, DeadLetterHeader.KEY_SHA256)
+        key = key[:_KEY_BYTES_MAX]
+    value_bytes_max = _SHOWN_BYTES_MAX - len(key or b"")
+    if value is not None and len(value) > value_bytes_max:
+        headers += _cut(value, DeadLetterHeader.VALUE_BYTES, DeadLetterHeader.VALUE_SHA256)
+        value = value[:value_bytes_max]
+    return OutRecord(names.dead_letters, key, value, headers)
+
+
+def _cloud_event(id_: str, type_: str, account_id: str, source: str) -> Headers:
+    return [
+        (Header.CE_SPECVERSION, CLOUDEVENTS_VERSION.encode()),
+        (Header.CE_ID, id_.encode()),
+        (Header.CE_SOURCE, source.encode()),
+        (Header.CE_TYPE, type_.encode()),
+        (Header.CE_SUBJECT, account_id.encode()),
+        (Header.CONTENT_TYPE, CONTENT_TYPE.encode()),
+    ]
+
+
+def _cut(data: bytes, bytes_header: str, sha256_header: str) -> Headers:
+    return [
+        (bytes_header, str(len(data)).encode()),
+        (sha256_header, hashlib.sha256(data).hexdigest().encode()),
+    ]

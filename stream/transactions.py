@@ -1,0 +1,118 @@
+"""The one transaction of a worker: outputs, changelog, checkpoints and offsets become visible together."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from confluent_kafka import KafkaException, Producer, TopicPartition
+
+from stream.records import OutRecord
+from stream.settings import Settings
+from stream.topics import OUTPUT_RECORD_BYTES_MAX, transactional_id
+
+_log = logging.getLogger(__name__)
+_QUEUE_RECORDS_MAX: Final = 400_000
+_QUEUE_KILOBYTES_MAX: Final = 1_048_576
+_CALL_TIMEOUT_SECONDS: Final = 30.0
+_RETRIES_MAX: Final = 5
+
+
+class TransactionAbortedError(RuntimeError):
+    """The transaction could not be committed and was aborted: its work must be done again."""
+
+
+class Transactions:
+    """A transactional producer (Kafka's exactly-once v2: one for each worker).
+
+    Nothing may be produced while `commit` or `abort` runs.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.open = False
+        self._producer = Producer(
+            {
+                "bootstrap.servers": settings.bootstrap_servers,
+                "transactional.id": transactional_id(settings.application_id, settings.instance_id),
+                "client.id": settings.instance_id,
+                "transaction.timeout.ms": settings.transaction_timeout_ms,
+                # A record that cannot be sent ends the transaction before the broker does.
+                "message.timeout.ms": settings.transaction_timeout_ms,
+                "partitioner": "murmur2_random",
+                "linger.ms": 5,
+                "batch.size": 1_000_000,
+                "compression.type": "lz4",
+                "message.max.bytes": OUTPUT_RECORD_BYTES_MAX,
+                "queue.buffering.max.messages": _QUEUE_RECORDS_MAX,
+                "queue.buffering.max.kbytes": _QUEUE_KILOBYTES_MAX,
+            }
+        )
+
+    async def start(self) -> None:
+        """Fence whoever held this worker's transactional id before, and end what it left open."""
+        await asyncio.to_thread(self._producer.init_transactions, _CALL_TIMEOUT_SECONDS)
+
+    def is_half_full(self) -> bool:
+        """Tell whether the queue could fill up in the middle of a further batch."""
+        return len(self._producer) > _QUEUE_RECORDS_MAX // 2
+
+    def produce(self, record: OutRecord) -> None:
+        """Produce within the transaction, which begins with its first record."""
+        self.begin()
+        self._producer.produce(record.topic, record.value, record.key, headers=list(record.headers))
+
+    def produce_to(self, topic: str, partition: int, key: bytes, value: bytes | None) -> None:
+        """Produce to a partition within the transaction."""
+        self.begin()
+        self._producer.produce(topic, value, key, partition)
+
+    def begin(self) -> None:
+        """Begin a transaction unless one is open."""
+        if not self.open:
+            self._producer.begin_transaction()
+            self.open = True
+
+    def serve(self) -> None:
+        """Let the client handle acknowledgements."""
+        self._producer.poll(0)
+
+    async def commit(self, offsets: Iterable[TopicPartition], metadata: object) -> None:
+        """Commit, with the offsets as of this member's generation of the group.
+
+        Raises:
+            TransactionAbortedError: if it had to be aborted, and was.
+            KafkaException: if the producer can do no more: fenced, or an error without remedy.
+        """
+        try:
+            await asyncio.to_thread(self._commit, list(offsets), metadata)
+        except KafkaException as error:
+            if not error.args[0].txn_requires_abort():
+                raise
+            _log.warning("transaction aborted: %s", error.args[0])
+            await self.abort()
+            raise TransactionAbortedError(str(error.args[0])) from error
+        self.open = False
+
+    async def abort(self) -> None:
+        """Abort the open transaction, if any."""
+        if self.open:
+            await asyncio.to_thread(self._retried, self._producer.abort_transaction)
+            self.open = False
+
+    def _commit(self, offsets: list[TopicPartition], metadata: object) -> None:
+        self._retried(
+            lambda timeout: self._producer.send_offsets_to_transaction(offsets, metadata, timeout),
+        )
+        self._retried(self._producer.commit_transaction)
+
+    @staticmethod
+    def _retried(call: Callable[[float], None]) -> None:
+        # librdkafka waits and backs off within each call; what it calls retriable may be called again as it is.
+        for attempt in range(1, _RETRIES_MAX + 1):
+            try:
+                call(_CALL_TIMEOUT_SECONDS)
+            except KafkaException as error:
+                if not error.args[0].retriable() or attempt == _RETRIES_MAX:
+                    raise
+            else:
+                return

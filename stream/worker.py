@@ -1,0 +1,104 @@
+"""The worker's process: from start to an orderly stop, or to an end that its supervisor sees.
+
+Whatever goes wrong ends the process non-zero within a deadline, the cause on its last line: threads that block would
+keep an ordinary exit waiting.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from typing import Final, NoReturn
+
+from processors.context import Context
+from stream import logs
+from stream.app import build_app
+from stream.cluster import ClusterError
+from stream.engine import Engine
+from stream.health import Health
+from stream.monitor import Monitor
+from stream.probes import ProbeServer
+from stream.settings import Settings, effective, policy_of
+from stream.telemetry import Metrics
+
+_log = logging.getLogger(__name__)
+EXIT_FAILED: Final = 1
+_LAST_WORDS_SECONDS: Final = 5.0
+
+
+def run_worker(settings: Settings) -> NoReturn:
+    """Run a worker until SIGTERM or SIGINT; ends the process.
+
+    Raises:
+        SettingsError, PolicyError: before anything is started.
+    """
+    policy = policy_of(settings)
+    logs.configure(settings.log_level, settings.log_format)
+    secret = settings.erasure_secret
+    context = Context(policy, b"" if secret is None else secret.get_secret_value().encode())
+    code = asyncio.run(_run(settings, context))
+    _exit(code)
+
+
+async def _run(settings: Settings, context: Context) -> int:
+    metrics, health = Metrics(), Health(settings.stuck_deadline_seconds)
+    monitor = Monitor(metrics, health, context.policy, settings.topics)
+    with ProbeServer(settings.http_host, settings.http_port, health, metrics.registry) as probes:
+        _log.info("probes and metrics on port %s", probes.port)
+        for name, value in effective(settings):
+            _log.debug("%s=%s", name, value)
+        engine = Engine(settings, context, monitor, _wall_clock_ms)
+        try:
+            await engine.connect()
+        except ClusterError as error:
+            _log.critical("%s", error)
+            return EXIT_FAILED
+        app = build_app(settings, engine)
+        # Faust configures loggers of its own.
+        logs.configure(settings.log_level, settings.log_format)
+        stopped = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+        await app.start()
+        await engine.start()
+        return await _until_stopped(settings, engine, stopped)
+
+
+async def _until_stopped(settings: Settings, engine: Engine, stopped: asyncio.Event) -> int:
+    stopping = asyncio.create_task(stopped.wait())
+    await asyncio.wait({stopping, engine.failure}, return_when=asyncio.FIRST_COMPLETED)
+    if not engine.failure.done():
+        _log.info("stopping")
+        _exit_after(settings.grace_period_seconds, "not stopped within the grace period")
+        await engine.stop()
+    if engine.failure.done():
+        _log.critical("%s", engine.failure.result())
+        # An open transaction is left to the next start, which aborts it at once.
+        _exit(EXIT_FAILED)
+    _log.info("stopped")
+    # Faust has nothing to finish: partitions, offsets and outputs are the engine's.
+    _exit(0)
+
+
+def _exit_after(seconds: float, reason: str) -> None:
+    def end() -> None:
+        time.sleep(seconds)
+        _log.critical("%s", reason)
+        _exit(EXIT_FAILED)
+
+    threading.Thread(target=end, name="deadline", daemon=True).start()
+
+
+def _exit(code: int) -> NoReturn:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
+
+
+def _wall_clock_ms() -> int:
+    return time.time_ns() // 1_000_000
