@@ -70,19 +70,20 @@ def read_lines(path: Path) -> Iterator[bytes]:
         raise FileError(f"{path}: {error}") from error
 
 
-def merge(paths: Sequence[Path]) -> Iterator[Line]:
+def merge(paths: Sequence[Path], latest_ms: int | None = None) -> Iterator[Line]:
     """Yield the lines of all files, merged by the `occurred_at` at their heads.
 
     Ties go by the order of the files. Disorder inside a file stays: it is data. A line without a
-    readable time takes its turn with the time of the line before it in its file. Blank lines are
-    skipped.
+    readable time, or with one after `latest_ms`, takes its turn with the time of the line before it
+    in its file: one line dated 2099 must not hold back all that follow it. Blank lines are skipped.
 
     Raises:
         FileError: as `read_lines`.
     """
     # heapq.merge only ever compares the heads: for sequences that are out of order, as these may
     # be, that is the order wanted here.
-    timed = heapq.merge(*map(_timed, range(len(paths)), paths), key=lambda one: one[0])
+    files = (_timed(source, path, latest_ms) for source, path in enumerate(paths))
+    timed = heapq.merge(*files, key=lambda one: one[0])
     return (line for _, line in timed)
 
 
@@ -115,12 +116,14 @@ def _open(path: Path) -> gzip.GzipFile | lzma.LZMAFile | BufferedReader:
             return path.open("rb")
 
 
-def _timed(source: int, path: Path) -> Iterator[tuple[int, Line]]:
+def _timed(source: int, path: Path, latest_ms: int | None) -> Iterator[tuple[int, Line]]:
     time_ms = 0
     for number, raw in enumerate(read_lines(path), start=1):
         if raw and not raw.isspace():
             line = inspect(source, number, raw)
-            time_ms = time_ms if line.occurred_ms is None else line.occurred_ms
+            readable_ms = line.occurred_ms
+            if readable_ms is not None and (latest_ms is None or readable_ms <= latest_ms):
+                time_ms = readable_ms
             yield time_ms, line
 
 

@@ -7,6 +7,7 @@ from stream.cli.check import check
 from stream.cli.importing import import_events
 from stream.cli.produce import produce
 from stream.cli.reference import reference
+from stream.cli.replay import replay
 from stream.cli.simulate import simulate
 from stream.cli.worker import worker
 from stream.cli.tail import tail
@@ -20,6 +21,7 @@ app = typer.Typer(
 )
 app.command("import")(import_events)
 app.command("simulate")(simulate)
+app.command("replay")(replay)
 app.command("worker")(worker)
 app.add_typer(topics.app, name="topics")
 app.command("check")(check)

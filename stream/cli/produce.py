@@ -62,7 +62,7 @@ def produce(  # typer: one argument an option
         started = time.monotonic()
         interrupted = False
         try:
-            lines = _shifted(events, settings) if now else merge(events)
+            lines = _shifted(events, settings) if now else merge(events, _latest_allowed_ms(settings))
             pace = Pace(records_per_second=rate, speedup=speedup)
             _send(lines, sender, settings, pace, console, end_of_input=end_of_input)
         except KeyboardInterrupt:
@@ -112,10 +112,10 @@ def _send(  # noqa: PLR0913  # all that the command was told
 def _shifted(paths: list[Path], settings: Settings) -> Iterator[Line]:
     """Yield all lines, moved by whole days so that the last event is of the day up to now."""
     latest_ms = _latest_allowed_ms(settings)
-    times = (line.occurred_ms for line in merge(paths))
+    times = (line.occurred_ms for line in merge(paths, latest_ms))
     last_ms = max((one for one in times if one is not None and one <= latest_ms), default=None)
     days = 0 if last_ms is None else (_now_ms() - last_ms) // _MS_PER_DAY
-    for line in merge(paths):
+    for line in merge(paths, latest_ms):
         yield inspect(line.source, line.number, shifted(line.raw, days))
 
 

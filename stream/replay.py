@@ -1,0 +1,249 @@
+"""The same core without Kafka: files of events in, files of outputs out, on the event clock.
+
+Deterministic: the same files, policy and `until` give the same bytes.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from datetime import date
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Final, NamedTuple, Self
+
+import msgspec
+
+from models.events import AccountEvent, ClockAdvanced, InputTopic, OrderCompleted
+from models.outputs import TierChanged
+from models.policy import Policy
+from models.reasons import Outcome, RefusalReason
+from models.wire import Refusal, parse
+from processors.account import Step
+from processors.context import Context, day_of_date
+from processors.partition import NEVER, Partition
+from stream.files import Line, merge
+
+SNAPSHOTS_FILE: Final = "snapshots.jsonl"
+TIER_CHANGES_FILE: Final = "tier-changes.jsonl"
+CHURN_RISK_FILE: Final = "churn-risk.jsonl"
+DEAD_LETTERS_FILE: Final = "dead-letters.jsonl"
+_FILES: Final = (SNAPSHOTS_FILE, TIER_CHANGES_FILE, CHURN_RISK_FILE, DEAD_LETTERS_FILE)
+_TICK_ACCOUNTS: Final = 1000
+_PACK_EVENTS: Final = 50_000
+"""Touched states are packed after as many events, which bounds the memory."""
+
+
+class ReplayError(ValueError):
+    """A replay that cannot begin; its text says why."""
+
+
+class Summary(NamedTuple):
+    """What a replay did."""
+
+    outcomes: Counter[Outcome]
+    refusals: Counter[RefusalReason]
+    skipped: int
+    """Events after `until`."""
+    tier_changes: Counter[tuple[str, str]]
+    """By direction and cause."""
+    churn_events: Counter[str]
+    tiers: Counter[str]
+    levels: Counter[str]
+    accounts: int
+    first_ms: int | None
+    last_ms: int | None
+
+
+class DeadLetter(msgspec.Struct):
+    """One refused line: `value` is the line itself, if it is UTF-8 text, else `value_hex`."""
+
+    file: str
+    line: int
+    reason: str
+    detail: str
+    value: str | None = None
+    value_hex: str | None = None
+
+
+class _Outputs:
+    """The four files of a replay, written beside their names and renamed when they are whole."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._stack = ExitStack()
+        self._files: dict[str, IO[bytes]] = {}
+
+    def __enter__(self) -> Self:
+        self._directory.mkdir(parents=True, exist_ok=True)
+        for name in _FILES:
+            self._files[name] = self._stack.enter_context((self._directory / f"{name}.part").open("wb"))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+        for name in _FILES:
+            part = self._directory / f"{name}.part"
+            if error is None:
+                part.replace(self._directory / name)
+            else:
+                part.unlink(missing_ok=True)
+
+    def write(self, name: str, line: bytes) -> None:
+        """Write one line."""
+        self._files[name].write(line + b"\n")
+
+
+class Replay:
+    """One replay.
+
+    Args:
+        context: the policy.
+        latest_ms: an event dated later is refused, unless `until` skips it.
+        until: the last day that counts, as of its end; None for the day of the last event.
+    """
+
+    def __init__(self, context: Context, latest_ms: int, until: date | None = None) -> None:
+        self._context = context
+        self._accounts = Partition(context)
+        self._latest_ms = latest_ms
+        self._until_ms = None if until is None else context.end_of_day_ms(day_of_date(until))
+        self._outcomes: Counter[Outcome] = Counter()
+        self._refusals: Counter[RefusalReason] = Counter()
+        self._tier_changes: Counter[tuple[str, str]] = Counter()
+        self._churn_events: Counter[str] = Counter()
+        self._skipped = 0
+        self._first_ms: int | None = None
+        self._last_ms: int | None = None
+
+    def run(self, paths: Sequence[Path], directory: Path, progress: Callable[[int], None]) -> Summary:
+        """Replay files into a directory; `progress` is told after each line how many bytes it had.
+
+        Raises:
+            FileError: if a file cannot be read.
+            OSError: if the directory cannot be written.
+        """
+        with _Outputs(directory) as outputs:
+            for number, line in enumerate(merge(paths, self._latest_ms), start=1):
+                self._take(paths, line, outputs)
+                progress(len(line.raw) + 1)
+                if number % _PACK_EVENTS == 0:
+                    self._accounts.commit(self._accounts.changes())
+            self._finish(outputs)
+        return Summary(
+            self._outcomes,
+            self._refusals,
+            self._skipped,
+            self._tier_changes,
+            self._churn_events,
+            +self._accounts.tiers,
+            +self._accounts.levels,
+            len(self._accounts),
+            self._first_ms,
+            self._last_ms,
+        )
+
+    def _take(self, paths: Sequence[Path], line: Line, outputs: _Outputs) -> None:
+        topic = line.topic or InputTopic.ORDERS
+        # A file has no record keys: an event's own account stands for its key.
+        key = None if line.account_id is None else line.account_id.encode()
+        event = parse(topic, key, line.raw)
+        if isinstance(event, Refusal):
+            self._refuse(paths, line, event, outputs)
+        elif self._until_ms is not None and event.occurred_ms > self._until_ms:
+            self._skipped += 1
+        elif event.occurred_ms > self._latest_ms:
+            refusal = Refusal(RefusalReason.IN_THE_FUTURE, "dated later than the clock allows")
+            self._refuse(paths, line, refusal, outputs)
+        else:
+            self._apply(paths, line, event, outputs)
+
+    def _apply(self, paths: Sequence[Path], line: Line, event: AccountEvent | ClockAdvanced, outputs: _Outputs) -> None:
+        moment_ms = event.occurred_ms
+        self._first_ms = moment_ms if self._first_ms is None else min(self._first_ms, moment_ms)
+        self._last_ms = moment_ms if self._last_ms is None else max(self._last_ms, moment_ms)
+        if isinstance(event, ClockAdvanced):
+            self._accounts.clock_ms = max(self._accounts.clock_ms, moment_ms)
+            self._outcomes[Outcome.APPLIED] += 1
+        else:
+            step = self._accounts.apply(event)
+            if step.refusal is not None:
+                self._refuse(paths, line, step.refusal, outputs)
+                return
+            assert step.outcome is not None, "an event that is not refused has an outcome"
+            self._outcomes[step.outcome] += 1
+            self._publish(step, outputs)
+        self._advance(outputs)
+
+    def _advance(self, outputs: _Outputs) -> None:
+        while True:
+            reached = 0
+            for _, step in self._accounts.tick(NEVER, _TICK_ACCOUNTS):
+                self._publish(step, outputs)
+                reached += 1
+            if reached < _TICK_ACCOUNTS:
+                return
+
+    def _finish(self, outputs: _Outputs) -> None:
+        end_ms = self._until_ms
+        if end_ms is None and self._last_ms is not None:
+            end_ms = self._context.end_of_day_ms(self._context.day_of(self._last_ms))
+        if end_ms is not None:
+            self._accounts.set_clock(max(end_ms, self._accounts.clock_ms))
+            self._advance(outputs)
+        self._accounts.commit(self._accounts.changes())
+        for account_id in sorted(self._accounts.account_ids()):
+            snapshot = self._accounts.take_snapshot(account_id)
+            outputs.write(SNAPSHOTS_FILE, snapshot.model_dump_json().encode())
+        self._accounts.commit(self._accounts.changes())
+
+    def _publish(self, step: Step, outputs: _Outputs) -> None:
+        for event in step.outputs:
+            if isinstance(event, TierChanged):
+                self._tier_changes[event.direction, event.cause] += 1
+                name = TIER_CHANGES_FILE
+            else:
+                self._churn_events[event.type] += 1
+                name = CHURN_RISK_FILE
+            outputs.write(name, event.model_dump_json().encode())
+
+    def _refuse(self, paths: Sequence[Path], line: Line, refusal: Refusal, outputs: _Outputs) -> None:
+        self._refusals[refusal.reason] += 1
+        letter = DeadLetter(paths[line.source].name, line.number, refusal.reason.value, refusal.detail)
+        try:
+            letter.value = line.raw.decode()
+        except UnicodeDecodeError:
+            letter.value_hex = line.raw.hex()
+        outputs.write(DEAD_LETTERS_FILE, msgspec.json.encode(letter))
+
+
+def first_currency(paths: Sequence[Path]) -> str:
+    """Find the currency of the earliest order of the files.
+
+    Raises:
+        ReplayError: if there is no order.
+    """
+    for line in merge(paths):
+        if line.topic is InputTopic.ORDERS and line.account_id is not None:
+            event = parse(InputTopic.ORDERS, line.account_id.encode(), line.raw)
+            if isinstance(event, OrderCompleted):
+                return event.currency
+    raise ReplayError("no order in the files tells the reporting currency: give a policy with --policy")
+
+
+def default_policy(paths: Sequence[Path]) -> Policy:
+    """Give the default policy in the currency of the earliest order.
+
+    Raises:
+        ReplayError: if there is no order.
+    """
+    return Policy(reporting_currency=first_currency(paths))
+
+
+def total_bytes(paths: Sequence[Path]) -> int | None:
+    """Give the size of the files, for a progress bar; None if one is compressed."""
+    if any(path.suffix in {".xz", ".gz"} for path in paths):
+        return None
+    return sum(path.stat().st_size for path in paths)
+
