@@ -126,15 +126,9 @@ class _Partitions(Collector):
         labels = ("partition",)
         accounts = _gauge("state_accounts", "Accounts in the state of a partition.", labels)
         size = _gauge("state_bytes", "Size of the packed states of a partition.", labels)
-        due = _gauge(
-            "due_accounts", "Accounts whose due day has come and that wait for it.", labels
-        )
-        pending = _gauge(
-            "snapshots_pending", "Accounts that changed since their last snapshot.", labels
-        )
-        clock = _gauge(
-            "clock_timestamp_seconds", "Clock of a partition, in seconds since 1970.", labels
-        )
+        due = _gauge("due_accounts", "Accounts whose due day has come and that wait for it.", labels)
+        pending = _gauge("snapshots_pending", "Accounts that changed since their last snapshot.", labels)
+        clock = _gauge("clock_timestamp_seconds", "Clock of a partition, in seconds since 1970.", labels)
         for partition, one in held:
             key = (str(partition),)
             accounts.add_metric(key, one.accounts)
@@ -149,9 +143,7 @@ class _Partitions(Collector):
     def _of_inputs(held: list[tuple[int, PartitionFigures]]) -> Iterator[Metric]:
         labels = ("topic", "partition")
         records = _gauge("lag_records", "Records of an input that are not committed.", labels)
-        seconds = _gauge(
-            "lag_seconds", "How long the oldest record that is not committed has waited.", labels
-        )
+        seconds = _gauge("lag_seconds", "How long the oldest record that is not committed has waited.", labels)
         buffered = _gauge("buffered_bytes", "Fetched bytes that are not yet processed.", labels)
         for partition, one in held:
             for topic, figures in one.inputs.items():
@@ -197,9 +189,7 @@ class Metrics:
             topic=topics,
             reason=tuple(RefusalReason),
         )
-        self._clock_ticks = self._counts(
-            "clock_ticks_total", "Times a partition's clock moved on its own."
-        )
+        self._clock_ticks = self._counts("clock_ticks_total", "Times a partition's clock moved on its own.")
         self._batch_seconds = self._histogram(
             "batch_processing_seconds", "Time to process one batch.", _BATCH_BOUNDS_SECONDS
         )
@@ -222,9 +212,7 @@ class Metrics:
             direction=tuple(Direction),
             cause=tuple(Cause),
         )
-        self._tier_flaps = self._counts(
-            "tier_flaps_total", "Tier changes that undid the one before within 30 days."
-        )
+        self._tier_flaps = self._counts("tier_flaps_total", "Tier changes that undid the one before within 30 days.")
         self._churn_events = self._counts(
             "churn_events_total",
             "Churn events published.",
@@ -235,9 +223,7 @@ class Metrics:
 
     def _make_run_metrics(self) -> None:
         results = tuple(TransactionResult)
-        self._transactions = self._counts(
-            "transactions_total", "Transactions, by how they ended.", result=results
-        )
+        self._transactions = self._counts("transactions_total", "Transactions, by how they ended.", result=results)
         self._transaction_seconds = self._histogram(
             "transaction_end_seconds",
             "Time to commit or to abort a transaction, during which nothing is produced.",
@@ -251,20 +237,14 @@ class Metrics:
         self._restore_seconds = self._histogram(
             "restore_seconds", "Time to restore a partition.", _RESTORE_BOUNDS_SECONDS
         )
-        self._restored_records = self._counts(
-            "restored_records_total", "Changelog records read to restore partitions."
-        )
+        self._restored_records = self._counts("restored_records_total", "Changelog records read to restore partitions.")
         self._rebalances = self._counts(
             "rebalances_total",
             "Rebalances that gave or took partitions.",
             kind=tuple(RebalanceKind),
         )
-        self._build_info = self._level(
-            "build_info", "Always 1; what is running.", ("version", "python"), ()
-        )
-        self._policy_info = self._level(
-            "policy_info", "Always 1; the policy in force.", ("revision", "version"), ()
-        )
+        self._build_info = self._level("build_info", "Always 1; what is running.", ("version", "python"), ())
+        self._policy_info = self._level("policy_info", "Always 1; the policy in force.", ("revision", "version"), ())
 
     def count_events(self, topic: InputTopic, counts: Mapping[Outcome, int]) -> None:
         """Count accepted events of one input by outcome."""
@@ -285,9 +265,7 @@ class Metrics:
         if events:
             self._event_seconds.observe(seconds / events, times=events)
 
-    def observe_end_to_end(
-        self, topic: InputTopic, timestamps_ms: Sequence[int], committed_ms: int
-    ) -> None:
+    def observe_end_to_end(self, topic: InputTopic, timestamps_ms: Sequence[int], committed_ms: int) -> None:
         """Observe the latency of records that were committed at `committed_ms`, all of one input.
 
         A producer's clock that is ahead of ours counts as no latency.
@@ -359,9 +337,7 @@ class Metrics:
         self.registry.register(level)
         return level
 
-    def _histogram(
-        self, name: str, text: str, bounds: Sequence[float], **labels: Sequence[str]
-    ) -> Histogram:
+    def _histogram(self, name: str, text: str, bounds: Sequence[float], **labels: Sequence[str]) -> Histogram:
         histogram = Histogram(PREFIX + name, text, bounds, tuple(labels), product(*labels.values()))
         self.registry.register(histogram)
         return histogram
