@@ -11,6 +11,7 @@ from processors import churn, scorecard, support, tiers, windows
 from processors.churn import Assessed
 from processors.context import Context
 from processors.scorecard import Graded
+from processors.support import SupportKind
 from processors.tiers import Standing
 from processors.windows import Rhythm, WindowSums
 
@@ -24,6 +25,11 @@ class Window(NamedTuple):
     sums: WindowSums
     service_cost_minor: int
     profit_minor: int | None
+
+    @property
+    def coverage(self) -> float | None:
+        """Share of the revenue with a known cost; None without revenue."""
+        return scorecard.profit_coverage(self.sums)
 
 
 class Evaluation(NamedTuple):
@@ -61,6 +67,8 @@ def evaluate(state: AccountState, as_of_day: int, context: Context) -> Evaluatio
         support.next_edge_day(state, as_of_day, policy.churn.support_days),
         *(windows.next_edge_day(state.days, as_of_day, days) for days in policy.window_days),
     ]
+    if state.surveys:
+        edges.append(state.surveys[0].day + policy.horizon_days)
     if context.service_cost_minor:
         edges.extend(support.next_edge_day(state, as_of_day, days) for days in policy.window_days)
     ahead = [max(edge, as_of_day + 1) for edge in edges if edge is not None]
@@ -95,6 +103,12 @@ def settle(state: AccountState, evaluation: Evaluation, as_of_ms: int, context: 
         state.revision += 1
 
 
+def lifetime_profit_minor(state: AccountState) -> int | None:
+    """Profit since the first order, in minor units; None when no cost is known."""
+    costed, cost = state.lifetime_costed_revenue_minor, state.lifetime_cost_minor
+    return costed - cost - state.lifetime_service_cost_minor if costed != 0 or cost != 0 else None
+
+
 def _window(state: AccountState, as_of_day: int, days: int, context: Context) -> Window:
     sums = windows.sums(state, as_of_day, days)
     cost = 0
@@ -119,11 +133,16 @@ def _standing(state: AccountState) -> Standing:
 
 
 def _view_hash(state: AccountState, evaluation: Evaluation, context: Context) -> int:
+    """Hash what a snapshot shows, and nothing else: what is not shown must not publish one."""
     name = None if state.profile is None else state.profile.name
     seen = (
         name,
-        evaluation.windows,
-        evaluation.rhythm,
+        [
+            (one.sums.revenue_minor, one.profit_minor, one.service_cost_minor, one.sums.orders, one.coverage)
+            for one in evaluation.windows
+        ],
+        evaluation.rhythm.first_day,
+        evaluation.rhythm.last_day,
         evaluation.graded.components,
         evaluation.graded.confidence,
         evaluation.standing.tier,
@@ -132,15 +151,13 @@ def _view_hash(state: AccountState, evaluation: Evaluation, context: Context) ->
         evaluation.assessed.horizon_days,
         evaluation.assessed.reasons,
         evaluation.value_at_stake_minor,
-        evaluation.support_counts,
+        evaluation.support_counts.get(SupportKind.BREACHED, 0),
         len(state.open_tickets),
         support.severe_open(state),
         support.satisfaction(state),
         state.lifetime_orders,
         state.lifetime_revenue_minor,
-        state.lifetime_costed_revenue_minor,
-        state.lifetime_cost_minor,
-        state.lifetime_service_cost_minor,
+        lifetime_profit_minor(state),
         context.policy.version,
         context.model_version,
     )

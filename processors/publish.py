@@ -23,10 +23,10 @@ from models.outputs import (
     WindowFigures,
 )
 from models.state import AccountState
-from processors import scorecard, support
+from processors import support
 from processors.churn import RISK_ONE
 from processors.context import Context, date_of
-from processors.evaluation import Evaluation, evaluate
+from processors.evaluation import Evaluation, evaluate, lifetime_profit_minor
 from processors.support import SupportKind
 from processors.tiers import direction
 
@@ -199,7 +199,7 @@ def _windows(evaluation: Evaluation, context: Context) -> dict[str, WindowFigure
             profit=_money(window.profit_minor, context),
             service_cost=context.to_decimal_text(window.service_cost_minor),
             orders=window.sums.orders,
-            profit_coverage=scorecard.profit_coverage(window.sums),
+            profit_coverage=window.coverage,
         )
         for window in evaluation.windows
     }
@@ -207,14 +207,12 @@ def _windows(evaluation: Evaluation, context: Context) -> dict[str, WindowFigure
 
 def _lifetime(state: AccountState, evaluation: Evaluation, context: Context) -> Lifetime:
     first_day, last_day = evaluation.rhythm.first_day, evaluation.rhythm.last_day
-    costed, cost = state.lifetime_costed_revenue_minor, state.lifetime_cost_minor
-    profit = costed - cost - state.lifetime_service_cost_minor if costed != 0 or cost != 0 else None
     return Lifetime(
         first_order=None if first_day is None else date_of(first_day),
         last_order=None if last_day is None else date_of(last_day),
         orders=state.lifetime_orders,
         revenue=context.to_decimal_text(state.lifetime_revenue_minor),
-        profit=_money(profit, context),
+        profit=_money(lifetime_profit_minor(state), context),
     )
 
 
