@@ -76,11 +76,11 @@ class Scorecard(_Section):
     revenue_weight: Annotated[int, Field(ge=0, le=1000)] = 40
     frequency_weight: Annotated[int, Field(ge=0, le=1000)] = 25
     profit_weight: Annotated[int, Field(ge=0, le=1000)] = 35
-    revenue_scale: Scale = Scale(low=100, high=20_000)
+    revenue_scale: Scale = Scale(low=500, high=250_000)
     """Major units of the reporting currency."""
-    frequency_scale: Scale = Scale(low=1, high=24)
+    frequency_scale: Scale = Scale(low=1, high=60)
     """Orders."""
-    profit_scale: Scale = Scale(low=30, high=6_000)
+    profit_scale: Scale = Scale(low=150, high=60_000)
     """Major units of the reporting currency."""
     profit_coverage_min: Share = 0.5
     """Profit is absent when less of the revenue has a known cost."""
