@@ -9,7 +9,7 @@ from models.state import AccountState
 from stream.engine import Engine
 
 
-class AccountsTable(Table):  # type: ignore[misc]  # Faust's class is built by a metaclass that mypy cannot see
+class AccountsTable(Table[str, AccountState]):
     """Reads accounts of this worker by id.
 
     Its partitions live in the tasks: written by the core, logged and restored by the engine, so that Faust's recovery

@@ -17,6 +17,7 @@ from stream.settings import Settings
 from stream.topics import group_id
 
 _TIMEOUT_SECONDS: Final = 30.0
+_ENDS: Final = (OffsetSpec.earliest(), OffsetSpec.latest())  # type: ignore[no-untyped-call]  # the client's
 
 
 class ClusterError(RuntimeError):
@@ -72,7 +73,7 @@ class Cluster:
         one = TopicPartition(topic, partition)
         first, last = (
             self._admin.list_offsets({one: spec}, isolation_level=level, request_timeout=_TIMEOUT_SECONDS)[one]
-            for spec in (OffsetSpec.earliest(), OffsetSpec.latest())
+            for spec in _ENDS
         )
         return Range(first.result(_TIMEOUT_SECONDS).offset, last.result(_TIMEOUT_SECONDS).offset)
 

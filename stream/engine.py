@@ -22,7 +22,7 @@ from stream.monitor import Monitor
 from stream.poller import Poller
 from stream.restore import RestoreError, restore
 from stream.settings import Settings
-from stream.task import PartitionTask
+from stream.task import PartitionTask, Place
 from stream.telemetry import RebalanceKind, TransactionResult
 from stream.transactions import TransactionAbortedError, Transactions
 
@@ -71,6 +71,7 @@ class Engine:
         self._turn = 0
         self._background: list[asyncio.Task[None]] = []
         self._stopping = False
+        self._joined = False
 
     @property
     def partitions(self) -> int:
@@ -156,7 +157,7 @@ class Engine:
                         await asyncio.sleep(0)
                     if self._transactions.is_half_full():
                         await self._commit()
-        except Exception as error:  # an event must never be lost: whatever it is, the worker ends
+        except Exception as error:  # noqa: BLE001  # an event must never be lost: whatever it is, the worker ends
             _log.exception("a batch of %s [%s] failed", run.topic, task.partition)
             self.fail(f"a batch of {run.topic} [{task.partition}] failed: {error!r}")
         finally:
@@ -197,6 +198,7 @@ class Engine:
     def on_assigned(self, partitions: list[int]) -> None:
         """Open the partitions that the group gives."""
         _log.info("assigned: %s", partitions)
+        self._joined = True
         self._monitor.rebalanced(RebalanceKind.ASSIGNED)
         for partition in partitions:
             self._opening[partition] = asyncio.create_task(self._open(partition))
@@ -228,16 +230,9 @@ class Engine:
             self.fail(f"partition {partition} cannot be opened: {error}")
             return
         names = self._settings.topics
-        self._tasks[partition] = PartitionTask(
-            partition,
-            restored.accounts,
-            restored.positions,
-            {topic: self._cluster.topic_ids[names.of_input(topic)] for topic in InputTopic},
-            self._cluster.partitions,
-            self._settings,
-            self._wall_clock_ms,
-            restored.settled_policy_version,
-        )
+        topic_ids = {topic: self._cluster.topic_ids[names.of_input(topic)] for topic in InputTopic}
+        place = Place(partition, self._cluster.partitions, topic_ids)
+        self._tasks[partition] = PartitionTask(place, restored, self._settings, self._wall_clock_ms)
         self._opening.pop(partition, None)
         self._poller.fetch(partition, restored.positions)
         self._monitor.restored(restored.seconds, restored.records)
@@ -278,7 +273,7 @@ class Engine:
                 async with self._lock:
                     await self._let_time_pass()
                     await self._commit()
-            except Exception as error:  # an unknown state must not be worked on
+            except Exception as error:  # noqa: BLE001  # an unknown state must not be worked on
                 _log.exception("a commit failed")
                 self.fail(f"a commit failed: {error!r}")
                 return
@@ -335,4 +330,6 @@ class Engine:
                 self._poller.reset(task.partition, task.positions)
 
     def _report(self) -> None:
+        if not self._joined:
+            return
         self._monitor.partitions(self._tasks, self._ends, set(self._opening), self._wall_clock_ms())

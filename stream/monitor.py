@@ -79,7 +79,7 @@ class Monitor:
         self._health.set_draining()
 
     def partitions(self, tasks: Mapping[int, PartitionTask], ends: Ends, opening: set[int], now_ms: int) -> None:
-        """Report all partitions as they are."""
+        """Report all partitions as they are, once the group has given some, or none."""
         self._health.set_assigned({*tasks, *opening})
         self._health.set_restoring(opening)
         progress = {}

@@ -25,13 +25,26 @@ _LAG_SECONDS: Final = 1.0
 class Owner(Protocol):
     """What the poll thread tells; each is called on the event loop, in the order in which things happened."""
 
-    def on_messages(self, topic: InputTopic, partition: int, messages: list[Message]) -> None: ...
-    def on_end(self, topic: InputTopic, partition: int) -> None: ...
-    def on_ends(self, ends: dict[tuple[InputTopic, int], int]) -> None: ...
-    def on_assigned(self, partitions: list[int]) -> None: ...
-    def on_revoked(self, partitions: list[int]) -> Coroutine[Any, Any, None]: ...
-    def on_reset(self, partition: int) -> None: ...
-    def fail(self, reason: str) -> None: ...
+    def on_messages(self, topic: InputTopic, partition: int, messages: list[Message]) -> None:
+        """Take fetched records."""
+
+    def on_end(self, topic: InputTopic, partition: int) -> None:
+        """Note that an input is read to its end."""
+
+    def on_ends(self, ends: dict[tuple[InputTopic, int], int]) -> None:
+        """Take the end offsets of what is fetched."""
+
+    def on_assigned(self, partitions: list[int]) -> None:
+        """Open the partitions that the group gives."""
+
+    def on_revoked(self, partitions: list[int]) -> Coroutine[Any, Any, None]:
+        """Commit, and close the partitions that the group takes back."""
+
+    def on_reset(self, partition: int) -> None:
+        """Take records again after `reset`."""
+
+    def fail(self, reason: str) -> None:
+        """End the worker."""
 
 
 class Poller:
@@ -136,10 +149,13 @@ class Poller:
         for message in self._consumer.consume(_POLL_RECORDS, _POLL_SECONDS):
             error = message.error()
             topic, partition = message.topic(), message.partition()
+            if topic is None or partition is None:
+                self._tell(self._owner.fail, f"the group cannot be served: {error}")
+                continue
             if error is None:
                 found.setdefault((topic, partition), []).append(message)
                 continue
-            if error.code() == KafkaError._PARTITION_EOF:
+            if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  # its only name
                 ended.append((topic, partition))
             elif error.fatal() or not error.retriable():
                 self._tell(self._owner.fail, f"{topic} [{partition}] cannot be read: {error}")

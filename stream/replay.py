@@ -246,4 +246,3 @@ def total_bytes(paths: Sequence[Path]) -> int | None:
     if any(path.suffix in {".xz", ".gz"} for path in paths):
         return None
     return sum(path.stat().st_size for path in paths)
-

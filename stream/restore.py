@@ -18,6 +18,7 @@ from stream.checkpoint import (
     CHECKPOINT_KEY,
     Checkpoint,
     CheckpointError,
+    InputPosition,
     decode,
     decode_mark,
     mark_key_of,
@@ -89,8 +90,8 @@ def _stable_end(partition: int, cluster: Cluster, settings: Settings, deadline: 
         committed = cluster.range_of(topic, partition, read_committed=True)
         if everything.start > 0:
             raise RestoreError(
-                f"{topic} [{partition}] begins at offset {everything.start}, not at 0: accounts may be missing. "
-                "Its records were deleted; rebuild from the inputs under a new application id"
+                f"{topic} [{partition}] begins at offset {everything.start}, not at 0: records were deleted and "
+                "accounts may be missing; rebuild from the inputs under a new application id"
             )
         if everything.end == committed.end:
             return everything.end
@@ -131,7 +132,7 @@ def _read_changelog(
                     found = _take(message.key(), message.value(), accounts)
                     checkpoint = found or checkpoint
                     records += 1
-                elif error.code() == KafkaError._PARTITION_EOF:
+                elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  # its only name
                     # The end may have been reached before the last batch was looked at.
                     (position,) = consumer.position([TopicPartition(settings.topics.state, partition)])
                     if position.offset >= end:
@@ -179,43 +180,44 @@ def _positions(
         if checkpoint is None:
             if offset is not None:
                 raise RestoreError(
-                    f"the group has read {name} [{partition}] up to {offset}, but {settings.topics.state} is empty: the "
-                    "state was lost. Delete the group's offsets, or take a new application id, to build it again"
+                    f"the group has read {name} [{partition}] up to {offset}, but {settings.topics.state} is empty: "
+                    "the state was lost; delete the group's offsets, or take a new application id, to build it again"
                 )
             positions[topic] = available.start
             continue
         held = checkpoint.inputs[topic]
-        _check_topic(name, partition, held.topic_id, held.next_offset, available, cluster)
+        _check_topic(f"{name} [{partition}]", held, available, cluster.topic_ids[name])
         # Offsets of a group that was away for a week are gone; the checkpoint stands for both.
         if offset is not None and offset != held.next_offset:
             raise RestoreError(
-                f"the group's offset of {name} [{partition}] is {offset}, the state's is {held.next_offset}: offsets "
-                f"were reset by hand. Set it back to {held.next_offset}"
+                f"the group's offset of {name} [{partition}] is {offset}, the state's is {held.next_offset}: "
+                f"offsets were reset by hand; set it back to {held.next_offset}"
             )
         positions[topic] = held.next_offset
     if checkpoint is not None and checkpoint.partitions != cluster.partitions:
         raise RestoreError(
-            f"the inputs had {checkpoint.partitions} partitions and have {cluster.partitions}: accounts would be split. "
-            "Rebuild under a new application id"
+            f"the inputs had {checkpoint.partitions} partitions and have {cluster.partitions}: accounts would be "
+            "split; rebuild under a new application id"
         )
     return positions
 
 
-def _check_topic(name: str, partition: int, topic_id: str, position: int, available: Range, cluster: Cluster) -> None:
-    if topic_id != cluster.topic_ids[name]:
+def _check_topic(name: str, held: InputPosition, available: Range, topic_id: str) -> None:
+    rebuild = "rebuild under a new application id"
+    position = held.next_offset
+    if held.topic_id != topic_id:
         raise RestoreError(
-            f"{name} was made anew (its id is {cluster.topic_ids[name]}, the state's {topic_id}): offsets mean other "
-            "records. Rebuild under a new application id"
+            f"the topic of {name} was made anew (its id is {topic_id}, the state's {held.topic_id}): offsets mean "
+            f"other records; {rebuild}"
         )
     if position < available.start:
         raise RestoreError(
-            f"{name} [{partition}] was trimmed: offsets {position} to {available.start - 1} are gone unread. "
-            "Restore them, or rebuild under a new application id"
+            f"{name} was trimmed: offsets {position} to {available.start - 1} are gone unread; "
+            f"restore them, or {rebuild}"
         )
     if position > available.end:
         raise RestoreError(
-            f"{name} [{partition}] ends at {available.end}, before the position {position}: it lost records. "
-            "Rebuild under a new application id"
+            f"{name} ends at {available.end}, before the position {position}: it lost records; {rebuild}"
         )
 
 

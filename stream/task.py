@@ -5,7 +5,7 @@ Its accounts, its clock, its position in each input, and what the open transacti
 
 from collections import Counter
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 from confluent_kafka import Message
 from kafka.partitioner.default import murmur2
@@ -15,7 +15,7 @@ from models.outputs import Cause, ChurnLevel, Direction, TierChanged
 from models.reasons import Outcome, RefusalReason
 from models.wire import Refusal, parse
 from processors.account import Step
-from processors.partition import Changes, Partition
+from processors.partition import Changes
 from stream.checkpoint import FORMAT, Checkpoint, InputPosition, ReadStep, TickStep
 from stream.checkpoint import Step as CheckpointStep
 from stream.inputs import Inputs, timestamp_ms
@@ -27,6 +27,7 @@ from stream.records import (
     snapshot_record,
     tombstone_record,
 )
+from stream.restore import Restored
 from stream.settings import Settings
 from stream.topics import event_source
 
@@ -35,6 +36,8 @@ _CATCHING_UP_MS: Final = 10_000
 """Snapshots are held back while the next record is older than this."""
 _SNAPSHOTS_A_COMMIT: Final = 500
 _HOUR_MS: Final = 3_600_000
+_MS: Final = 1000
+_POSITIVE: Final = 0x7FFFFFFF
 
 
 class Tally:
@@ -51,47 +54,43 @@ class Tally:
         self.ticks = 0
 
 
+class Place(NamedTuple):
+    """Which partition a task is, of which topics."""
+
+    partition: int
+    partitions: int
+    """How many partitions each input has."""
+    topic_ids: dict[InputTopic, str]
+    """The broker's ids of the input topics."""
+
+
 class PartitionTask:
     """One partition while this worker owns it.
 
     Args:
-        partition: its number.
-        accounts: its restored accounts.
-        positions: next offset of each input.
-        topic_ids: the broker's id of each input topic.
-        partitions: how many partitions each input has.
+        place: which one.
+        restored: its accounts and positions.
         settings: of the worker.
         wall_clock_ms: the wall clock, epoch milliseconds.
-        settled_policy_version: of the policy that every account was evaluated under; None in a new partition.
     """
 
-    def __init__(
-        self,
-        partition: int,
-        accounts: Partition,
-        positions: dict[InputTopic, int],
-        topic_ids: dict[InputTopic, str],
-        partitions: int,
-        settings: Settings,
-        wall_clock_ms: Callable[[], int],
-        settled_policy_version: str | None = None,
-    ) -> None:
-        self.partition = partition
-        self.accounts = accounts
-        self.positions = positions
-        self.inputs = Inputs(settings.max_task_idle_ms / 1000)
+    def __init__(self, place: Place, restored: Restored, settings: Settings, wall_clock_ms: Callable[[], int]) -> None:
+        self.partition = place.partition
+        self.accounts = restored.accounts
+        self.positions = restored.positions
+        """Next offset of each input."""
+        self.inputs = Inputs(settings.max_task_idle_ms / _MS)
         self.busy = False
         """Whether an agent holds a batch of this task."""
         self.resetting = False
         """Whether records that arrive were fetched before an abort, and must be dropped."""
         self.tally = Tally()
-        self._committed_positions = dict(positions)
-        version = accounts.context.policy.version
-        self._settled_policy_version = settled_policy_version or version
+        self._place = place
+        self._committed_positions = dict(self.positions)
+        version = self.accounts.context.policy.version
+        self._settled_policy_version = restored.settled_policy_version or version
         if self._settled_policy_version != version:
-            accounts.policy_changed()
-        self._topic_ids = topic_ids
-        self._partitions = partitions
+            self.accounts.policy_changed()
         self._settings = settings
         self._names = settings.topics
         self._source = event_source(settings.application_id)
@@ -172,7 +171,7 @@ class PartitionTask:
         """Go back to the last commit; what is buffered is forgotten, to be read again from `positions`."""
         self.accounts.abort()
         self.positions = dict(self._committed_positions)
-        self.inputs = Inputs(self._settings.max_task_idle_ms / 1000)
+        self.inputs = Inputs(self._settings.max_task_idle_ms / _MS)
         self._steps.clear()
         self._snapshot_ms.clear()
         self.tally = Tally()
@@ -183,9 +182,10 @@ class PartitionTask:
         policy = self.accounts.context.policy
         return Checkpoint(
             format=FORMAT,
-            partitions=self._partitions,
+            partitions=self._place.partitions,
             inputs={
-                topic: InputPosition(self._topic_ids[topic], position) for topic, position in self.positions.items()
+                topic: InputPosition(self._place.topic_ids[topic], position)
+                for topic, position in self.positions.items()
             },
             clock_ms=self.accounts.clock_ms,
             policy_revision=policy.revision,
@@ -229,7 +229,7 @@ class PartitionTask:
 
     def _belongs_here(self, key: bytes | None) -> bool:
         # As Kafka's default partitioner: the sign bit is cut off, not the number negated.
-        return (murmur2(key) & 0x7FFFFFFF) % self._partitions == self.partition
+        return bool((murmur2(key) & _POSITIVE) % self._place.partitions == self.partition)
 
     def _publish(self, step: Step, origin: Origin | None, produce: Produce) -> None:
         for event in step.outputs:

@@ -20,7 +20,7 @@ from stream.engine import Engine
 _NO_OFFSET: Final = 0
 
 
-class Consumer(FaustConsumer):  # type: ignore[misc]  # Faust's class is built by a metaclass that mypy cannot see
+class Consumer(FaustConsumer):
     """Gives the engine's batches to Faust; all that Faust asks of a group is answered by doing nothing."""
 
     engine: ClassVar[Engine]
@@ -42,12 +42,12 @@ class Consumer(FaustConsumer):  # type: ignore[misc]  # Faust's class is built b
             ConsumerMessage(
                 name,
                 tp.partition,
-                batch.run.messages[-1].offset(),
+                batch.run.messages[-1].offset() or 0,
                 0.0,
                 0,
                 None,
                 None,
-                batch,
+                batch,  # type: ignore[arg-type]  # bytes for Faust's own consumers; the schema leaves it as it is
                 None,
                 0,
                 0,
@@ -157,7 +157,7 @@ class Producer(driver.Producer):
         return TP(topic, 0)
 
 
-class BatchSchema(Schema):
+class BatchSchema(Schema[Any, Any]):
     """Leaves a batch as it is."""
 
     def loads_value(self, app: Any, message: Any, *, loads: Any = None, serializer: Any = None) -> Any:

@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 import time
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 from processors.context import Context
 from stream import logs
@@ -69,8 +69,9 @@ async def _run(settings: Settings, context: Context) -> int:
 
 
 async def _until_stopped(settings: Settings, engine: Engine, stopped: asyncio.Event) -> int:
-    stopping = asyncio.create_task(stopped.wait())
-    await asyncio.wait({stopping, engine.failure}, return_when=asyncio.FIRST_COMPLETED)
+    stopping = asyncio.ensure_future(stopped.wait())
+    waited: set[asyncio.Future[Any]] = {stopping, engine.failure}
+    await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
     if not engine.failure.done():
         _log.info("stopping")
         _exit_after(settings.grace_period_seconds, "not stopped within the grace period")

@@ -9,8 +9,8 @@ from stream.cli.produce import produce
 from stream.cli.reference import reference
 from stream.cli.replay import replay
 from stream.cli.simulate import simulate
-from stream.cli.worker import worker
 from stream.cli.tail import tail
+from stream.cli.worker import worker
 
 app = typer.Typer(
     name="account-health",

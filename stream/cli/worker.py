@@ -1,6 +1,5 @@
 """`account-health worker`: the service."""
 
-
 from models.policy import PolicyError
 from stream.cli.shell import EXIT_USAGE, fail, settings_or_exit
 from stream.settings import SettingsError
