@@ -54,6 +54,13 @@ def test_customers_one_after_another_are_put_in_order_of_time(tmp_path: Path) ->
     assert [one["amount"] for one in _cdnow(tmp_path, text).events] == ["2.00", "3.00", "1.00"]
 
 
+def test_orders_of_one_time_keep_the_order_of_their_lines(tmp_path: Path) -> None:
+    """Lines are ordered as numbers: 10 comes after 9."""
+    events = _cdnow(tmp_path, "1 1 19970101 1 1.00\n" * 11).events
+
+    assert [one["order_id"] for one in events] == [str(line) for line in range(1, 12)]
+
+
 @pytest.mark.parametrize("text", ["", "1 2 3\n", "1 2 3 4 5 6\n"])
 def test_other_files_are_not_cdnow(tmp_path: Path, text: str) -> None:
     """A file with neither 4 nor 5 columns is refused with one line."""
@@ -129,6 +136,28 @@ def test_profiles_come_with_the_first_order(tmp_path: Path) -> None:
     }
     assert "region" not in imported.events[1]
     assert imported.rejects == [(5, "missing_account")]
+
+
+def test_a_profile_waits_for_no_later_order(tmp_path: Path) -> None:
+    """Of several orders of a reseller the first dates its profile, wherever in the file it stands."""
+    orders = f"{ORDERS}43661001,117,20170630,1,2\n43662001,117,20170703,1,2"
+
+    [*_, profile] = [
+        one
+        for one in _resellers(tmp_path, orders, NAMES).events
+        if one["type"] == "profile.updated" and one["account_id"] == "117"
+    ]
+
+    assert profile["occurred_at"] == "2017-06-30T00:00:00Z"
+
+
+def test_selling_at_cost_is_no_loss(tmp_path: Path) -> None:
+    """Only a profit below 0 is counted as a loss."""
+    header = ORDERS.strip().splitlines()[0]
+
+    summary = _resellers(tmp_path, f"{header}\n1001,7,20170701,5,5\n2001,8,20170701,5,4").summary
+
+    assert summary.facts == [("orders at a loss", 1), ("accounts at a loss over their lifetime", 1)]
 
 
 def test_profiles_without_any_order_are_rejected(tmp_path: Path) -> None:

@@ -82,6 +82,12 @@ CASES: Final = [
         [],
     ),
     (
+        "reopened before it was first seen",
+        "1 Active 2 t 7 01:05 3; 1 Resolved 2 t 7 02:00 3",
+        ["1:opened 01:00 medium", "1:resolved-1 02:00 medium"],
+        [],
+    ),
+    (
         "other states say nothing",
         "1 -100 0 t 7 01:05 3; 1 Awaiting_Vendor 0 t 7 02:00 3",
         ["1:opened 01:00 medium"],

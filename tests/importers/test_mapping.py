@@ -280,6 +280,37 @@ def test_rows_that_are_left_out_are_counted(tmp_path: Path) -> None:
     assert imported.rejects == [(4, "wrong_cell_count")]
 
 
+def test_rows_that_are_left_out_are_not_rejected_with_their_order(tmp_path: Path) -> None:
+    """When an order is rejected, its skipped rows stay skipped."""
+    text = ORDER.replace("[fields]", 'group_by = "order_id"\n[only]\ncolumn = "keep"\nvalues = ["y"]\n[fields]')
+    path = write(
+        tmp_path,
+        "order,account,time,amount,keep\n1,k,2025-01-01,5,y\n1,k,2025-01-01,5,n\n1,l,2025-01-01,5,y",
+    )
+
+    assert run_mapping(text, path).rejects == [(2, "several_values"), (4, "several_values")]
+
+
+def test_spaces_around_cells_and_names_are_no_part_of_them(tmp_path: Path) -> None:
+    """Names of columns and cells are read without the spaces around them."""
+    path = tmp_path / "rows.csv"
+    path.write_text(" order, account ,time,amount\n 1 , k,2025-01-01 , 5 \n", encoding="utf-8")
+
+    [event] = run_mapping(ORDER, path).events
+
+    assert (event["order_id"], event["account_id"], event["amount"]) == ("1", "k", "5.00")
+
+
+def test_a_refund_without_cost_is_not_below_0(tmp_path: Path) -> None:
+    """Turning the sign of a cost of 0 leaves a plain 0."""
+    text = ORDER.replace("[fields]", "[refund]\nnegative_amount = true\n[fields]\ncost = { constant = 0 }")
+    path = write(tmp_path, "order,account,time,amount\n1,k,2025-01-01,-5")
+
+    [event] = run_mapping(text, path).events
+
+    assert (event["amount"], event["cost"]) == ("5.00", "0.00")
+
+
 def test_a_cost_unknown_in_one_row_is_unknown(tmp_path: Path) -> None:
     """An order with a row without a cost has no cost: half a cost would make a profit of the rest."""
     text = ORDER.replace("[fields]", 'group_by = "order_id"\n[fields]\ncost = { column = "cost" }')
@@ -302,6 +333,16 @@ def test_a_short_row_spoils_the_order_it_names(tmp_path: Path) -> None:
 
     assert imported.rejects == [(2, "order_incomplete"), (3, "wrong_cell_count")]
     assert [event["order_id"] for event in imported.events] == ["2"]
+
+
+def test_a_row_too_short_to_name_its_order_is_rejected_alone(tmp_path: Path) -> None:
+    """No order can be held responsible for it."""
+    text = ORDER.replace("[fields]", 'group_by = "order_id"\n[fields]')
+    path = write(tmp_path, "account,time,amount,order\nk,2025-01-01,5,1\nk,2025-01-01")
+
+    imported = run_mapping(text, path)
+
+    assert (len(imported.events), imported.rejects) == (1, [(3, "wrong_cell_count")])
 
 
 @pytest.mark.parametrize(("currency", "amount"), [("JPY", "5"), ("EUR", "5.00"), ("KWD", "5.000")])

@@ -7,10 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import pytest
 
 from stream.importers.errors import SourceError
 from stream.importers.ordering import LineSorter
+from stream.importers.outbox import Made, Outbox
 from stream.importers.source import Dialect, Table, first_cells
 
 TEXT: Final = b"a,b\n1,x\n\n2,y\n"
@@ -124,6 +126,19 @@ def test_aligned_columns_are_read(tmp_path: Path) -> None:
 
     assert _rows(path, dialect) == [(1, ["00001", "19970101", "1.00"]), (3, ["00002", "19970102", "2.00"])]
     assert first_cells(path, dialect) == ["00001", "19970101", "1.00"]
+
+
+def test_events_of_one_time_and_line_keep_their_order() -> None:
+    """What one row of a source says first comes first, whatever the events' ids are."""
+    time = {"account_id": "7", "occurred_at": "2025-01-01T00:00:00Z"}
+    made = [
+        Made({"event_id": name, "type": "sla.breached", **time, "ticket_id": "1"}, 2, number)
+        for number, name in enumerate(["b", "a"])
+    ]
+    with Outbox() as outbox:
+        outbox.accept(*made)
+
+        assert [msgspec.json.decode(line)["event_id"] for line in outbox.events] == ["b", "a"]
 
 
 @pytest.mark.parametrize("lines_max", [1, 2, 3, 1000])
