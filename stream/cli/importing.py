@@ -62,7 +62,8 @@ def import_events(  # noqa: PLR0913, PLR0917  # typer: one argument an option
     try:
         preset, path = _what(source, mapping)
         _check_options(preset, profiles, accounts, shift_days)
-        if rejects is None and out is not None:
+        # Beside a device there is no place for another file.
+        if rejects is None and out is not None and (out.is_file() or not out.exists()):
             rejects = out.with_name(f"{out.name.removesuffix('.jsonl')}.rejects.jsonl")
         _check_paths([path, mapping, profiles, accounts], [out, rejects])
         with Outbox() as outbox:

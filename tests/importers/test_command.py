@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -126,6 +127,15 @@ def test_a_preset_reads_a_compressed_file(tmp_path: Path) -> None:
     path.write_bytes(gzip.compress(b" 00004 0001 19970101  2   29.33\r\n"))
 
     assert '"account_id":"00004"' in _run("cdnow", path).stdout
+
+
+def test_no_file_appears_beside_a_device() -> None:
+    """Events can go to a device, and then rejects are only counted."""
+    result = _run(*EXAMPLE, "--out", os.devnull)
+
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert "rejected rows were not kept" in result.stderr
+    assert not Path(f"{os.devnull}.rejects.jsonl").exists()
 
 
 INCIDENTS_HEADER: Final = "number,incident_state,reopen_count,made_sla,caller_id,opened_at,sys_updated_at,priority"
