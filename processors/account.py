@@ -67,7 +67,7 @@ def apply(
     if erased is not None and event.occurred_ms <= erased.erased_ms:
         return Step(state, outcome=Outcome.ERASED)
     if isinstance(event, AccountErased):
-        return _erase(state, event, erased)
+        return _erase(state, event, erased, context, now_ms)
     try:
         read = _read(event, context)
     except MissingRateError as error:
@@ -215,12 +215,18 @@ def _remember(state: AccountState, event: AccountEvent, print_: bytes) -> None:
             state.recent_profiles = recent.remember(state.recent_profiles, print_)
 
 
-def _erase(state: AccountState | None, event: AccountErased, erased: ErasedAccount | None) -> Step:
+def _erase(
+    state: AccountState | None, event: AccountErased, erased: ErasedAccount | None, context: Context, now_ms: int
+) -> Step:
     incarnation = 0 if erased is None else erased.incarnation
+    outputs: list[OutputEvent] = []
     if state is not None:
         incarnation = state.incarnation + 1
+        # What was due before is told, or it would depend on when time was noticed.
+        outputs = _catch_up(state, context.day_of(max(event.occurred_ms, now_ms)), context)
     return Step(
         None,
+        tuple(outputs),
         outcome=Outcome.APPLIED,
         changed=True,
         erased=ErasedAccount(event.occurred_ms, incarnation),
