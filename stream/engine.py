@@ -36,6 +36,8 @@ class Batch(NamedTuple):
     """Records for an agent, and the task that owns them."""
 
     task: PartitionTask
+    epoch: int
+    """Of the task when it was dealt: an abort since then has made it stale."""
     run: Run
 
 
@@ -142,11 +144,11 @@ class Engine:
                 continue
 
     async def process(self, batch: Batch) -> None:
-        """Process a batch; one whose task is no longer the partition's is dropped, as its new owner has it."""
-        task, run = batch
+        """Process a batch, unless its partition has gone to another worker or back to its last commit since."""
+        task, epoch, run = batch
         try:
             async with self._lock:
-                if self._tasks.get(task.partition) is task and not task.resetting:
+                if self._tasks.get(task.partition) is task and task.epoch == epoch:
                     started = time.perf_counter()
                     self._transactions.begin()
                     task.process(run.topic, run.messages, self._transactions.produce)
@@ -256,7 +258,7 @@ class Engine:
             if run is not None:
                 self._turn = (self._turn + step + 1) % len(tasks)
                 task.busy = True
-                return Batch(task, run)
+                return Batch(task, task.epoch, run)
         return None
 
     def _resume(self, task: PartitionTask) -> None:

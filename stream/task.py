@@ -82,6 +82,8 @@ class PartitionTask:
         self.inputs = Inputs(settings.max_task_idle_ms / _MS)
         self.busy = False
         """Whether an agent holds a batch of this task."""
+        self.epoch = 0
+        """How often an abort made records be read again."""
         self.resetting = False
         """Whether records that arrive were fetched before an abort, and must be dropped."""
         self.tally = Tally()
@@ -106,6 +108,7 @@ class PartitionTask:
     def process(self, topic: InputTopic, messages: list[Message], produce: Produce) -> None:
         """Process records that come next in one input; all that follows from them is produced."""
         first = self.positions[topic]
+        assert (messages[0].offset() or 0) >= first, "records are processed once, in order"
         wall_ms = self._wall_clock_ms()
         name = self._names.of_input(topic)
         outcomes, refusals = self.tally.outcomes[topic], self.tally.refusals[topic]
@@ -176,6 +179,7 @@ class PartitionTask:
         self._snapshot_ms.clear()
         self.tally = Tally()
         self.resetting = True
+        self.epoch += 1
 
     def checkpoint(self) -> Checkpoint:
         """Describe how far this partition has come, with what the open transaction did."""
