@@ -95,6 +95,8 @@ class AccountState(msgspec.Struct, array_like=True, gc=False):
     as_of_day: int = 0
     due_day: int | None = None
     """The earliest day on which time alone could change something."""
+    structure_day: int | None = None
+    """The earliest day on which time alone could change more than what silence does."""
 
     # The non-empty days of the horizon, ascending; at most the horizon's number of days.
     days: list[int] = []

@@ -24,7 +24,7 @@ from models.state import AccountState, ErasedAccount, ProfileState
 from models.wire import Refusal
 from processors import publish, recent, support, windows
 from processors.context import Context, MissingRateError
-from processors.evaluation import evaluate, settle
+from processors.evaluation import drift, evaluate, settle
 from processors.profiles import profile_of
 from processors.windows import Movement
 
@@ -165,6 +165,8 @@ def _catch_up(state: AccountState, last_day: int, context: Context) -> list[Outp
         outputs += _conclude(state, state.as_of_ms, Cause.CONFIGURATION, None, context)
     while state.due_day is not None and state.due_day <= last_day:
         moment_ms = max(state.as_of_ms, context.start_of_day_ms(state.due_day))
+        if drift(state, moment_ms, context):
+            continue
         outputs += _conclude(state, moment_ms, Cause.TIME, None, context)
     return outputs
 

@@ -34,6 +34,9 @@ class Signals(NamedTuple):
     quality_complaints: int
 
 
+NO_SIGNALS = Signals(0, 0, 0, 0)
+
+
 class Assessed(NamedTuple):
     """What is known of an account's loyalty as of a day."""
 
@@ -48,6 +51,8 @@ class Assessed(NamedTuple):
 
 def signals_of(state: AccountState, counts: dict[str, int], policy: Churn) -> Signals:
     """Count the support signals of a state, given its support counts of `support_days`."""
+    if not counts and not state.open_tickets:
+        return NO_SIGNALS
     most = policy.signals_max
     complaints = sum(count for kind, count in counts.items() if kind in COMPLAINT_KINDS)
     return Signals(
@@ -92,7 +97,7 @@ def assess(rhythm: Rhythm, signals: Signals, previous: ChurnLevel | None, as_of_
     else:
         level = _level(log_odds, previous, policy)
     horizon = math.ceil(max(policy.horizon_days, policy.horizon_gaps * gap))
-    reasons = _reasons(signals, overdue=silence / gap >= policy.even_ratio)
+    reasons = reasons_of(rhythm, signals, as_of_day, policy)
     return Assessed(round(risk * RISK_ONE), level, silence, gap, horizon, reasons)
 
 
@@ -144,7 +149,14 @@ def _logit(share: float) -> float:
     return math.log(share / (1 - share))
 
 
-def _reasons(signals: Signals, *, overdue: bool) -> tuple[ChurnReason, ...]:
+def reasons_of(rhythm: Rhythm, signals: Signals, as_of_day: int, policy: Churn) -> tuple[ChurnReason, ...]:
+    """Name what speaks for a loss as of a day, in a fixed order."""
+    gap = own_gap_days(rhythm, policy)
+    if gap is None or rhythm.last_day is None:
+        return ()
+    overdue = (as_of_day - rhythm.last_day) / gap >= policy.even_ratio
+    if not overdue and signals == NO_SIGNALS:
+        return ()
     holds = {
         ChurnReason.OVERDUE: overdue,
         ChurnReason.OPEN_SEVERE_TICKET: signals.severe_tickets > 0,
