@@ -87,14 +87,22 @@ def _type_refusal(topic: InputTopic, value: bytes, error: ErrorDetails) -> Refus
     name = from_json(value).get("type")
     home = TOPIC_OF_TYPE.get(name) if isinstance(name, str) else None
     if error["loc"] not in ((), ("type",)) or home is topic:
-        # The inner union, a survey of a kind that we do not know.
-        return Refusal(RefusalReason.INVALID_FIELD, _sentence(error))
+        # The inner union, a survey of a kind that we do not know: pydantic's sentence would quote it.
+        return Refusal(RefusalReason.INVALID_FIELD, "kind: Input should be csat or nps")
     if home is None:
         return Refusal(RefusalReason.UNKNOWN_TYPE, "the type is not one of this contract")
     return Refusal(RefusalReason.WRONG_TOPIC, f"{name} belongs on {home}, not on {topic}")
 
 
 def _sentence(error: ErrorDetails) -> str:
-    # The location's first part is the event's type, a tag and not a field.
-    field = ".".join(str(part) for part in error["loc"][1:]) or "type"
-    return f"{field}: {error['msg']}"[:_DETAIL_CHARACTERS_MAX]
+    # A location begins with the tags of unions, which are no fields: the event's type, and a survey's kind.
+    parts = [str(part) for part in error["loc"]]
+    if not parts:
+        parts = ["type"]
+    elif parts == ["survey.answered"]:
+        parts = ["kind"]
+    else:
+        del parts[: 2 if parts[:2] in (["survey.answered", "csat"], ["survey.answered", "nps"]) else 1]
+    # What two fields say together has no place of its own.
+    place = f"{'.'.join(parts)}: " if parts else ""
+    return f"{place}{error['msg']}"[:_DETAIL_CHARACTERS_MAX]
