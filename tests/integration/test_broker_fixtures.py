@@ -29,9 +29,7 @@ def _written_and_read(bootstrap_servers: str, topic: str) -> Message:
 
 
 @pytest.mark.parametrize("fixture", ["kafka", "embedded_broker"])
-def test_a_broker_gives_back_the_record_it_took(
-    fixture: str, request: pytest.FixtureRequest
-) -> None:
+def test_a_broker_gives_back_the_record_it_took(fixture: str, request: pytest.FixtureRequest) -> None:
     """A record written to either broker is read from it with its key, value and offset."""
     broker: KafkaBroker | EmbeddedBroker = request.getfixturevalue(fixture)
     topic = f"fixtures-{uuid.uuid4()}"
@@ -54,8 +52,6 @@ def test_a_broker_ends_with_the_test_process() -> None:
     """
 
     # the sleeper holds the output open, so run() returns only once it is gone
-    done = subprocess.run(
-        [sys.executable, "-c", owner], check=False, stdout=subprocess.PIPE, timeout=20
-    )
+    done = subprocess.run([sys.executable, "-c", owner], check=False, stdout=subprocess.PIPE, timeout=20)
 
     assert done.returncode == -signal.SIGKILL

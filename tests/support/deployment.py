@@ -1,0 +1,218 @@
+"""One application on a real broker: its topics, its workers, and what they published."""
+
+import json
+import uuid
+import zlib
+from collections import defaultdict
+from collections.abc import Callable, Container, Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, NamedTuple, Self
+
+from confluent_kafka import Message
+
+from stream.administration import Administration
+from stream.replay import CHURN_RISK_FILE, SNAPSHOTS_FILE, TIER_CHANGES_FILE
+from stream.settings import Settings, load_settings
+from tests.support.polling import eventually
+from tests.support.topics import StateView, latest, read_topic, text_of
+from tests.support.worker import WorkerProcess, run_command
+
+PARTITIONS: Final = 4
+_SHOWN: Final = 3
+
+Body = dict[str, Any]
+
+
+class Published(NamedTuple):
+    """What became of each account: its tier changes and churn events in order, and its last snapshot."""
+
+    tier_changes: dict[str, list[Body]]
+    churn_events: dict[str, list[Body]]
+    snapshots: dict[str, Body | None]
+
+    def of(self, accounts: Container[str]) -> Self:
+        """Keep some accounts."""
+        return type(self)(*(_kept(found, accounts) for found in self))
+
+
+class History(NamedTuple):
+    """A file of events of `orders`, and what its replay published."""
+
+    path: Path
+    replayed: Published
+
+    def part(self, parts: int, folder: Path) -> Self:
+        """Keep the events of one account in so many, all of their time; accounts do not know of each other."""
+        path = folder / f"one-in-{parts}.jsonl"
+        accounts: set[str] = set()
+        with self.path.open("rb") as whole, path.open("wb") as part:
+            for line in whole:
+                account_id: str = json.loads(line)["account_id"]
+                if zlib.crc32(account_id.encode()) % parts == 0:
+                    accounts.add(account_id)
+                    part.write(line)
+        return type(self)(path, self.replayed.of(accounts))
+
+
+class Deployment:
+    """Topics and workers under names of their own; leaving the context ends the workers and prints their logs."""
+
+    def __init__(self, bootstrap_servers: str, folder: Path, **changed: str) -> None:
+        name = f"t{uuid.uuid4().hex[:12]}"
+        self.folder: Final = folder
+        self.variables: Final = {
+            "ACCOUNT_HEALTH_BOOTSTRAP_SERVERS": bootstrap_servers,
+            "ACCOUNT_HEALTH_APPLICATION_ID": name,
+            "ACCOUNT_HEALTH_TOPIC_PREFIX": f"{name}.",
+            "ACCOUNT_HEALTH_PARTITIONS": str(PARTITIONS),
+            "ACCOUNT_HEALTH_REPORTING_CURRENCY": "GBP",
+            "ACCOUNT_HEALTH_CLOCK": "event",
+            # the shortest that is allowed, so that a test need not wait for what a silent worker held
+            "ACCOUNT_HEALTH_SESSION_TIMEOUT_MS": "6000",
+            "ACCOUNT_HEALTH_SNAPSHOT_INTERVAL_MS": "0",
+            **{f"ACCOUNT_HEALTH_{name.upper()}": value for name, value in changed.items()},
+        }
+        self.settings: Final[Settings] = load_settings(self.variables)
+        self._workers: list[WorkerProcess] = []
+        self._view: StateView | None = None
+
+    @property
+    def view(self) -> StateView:
+        """The state topic, read as far as it was asked for."""
+        if self._view is None:
+            self._view = StateView(self.settings)
+        return self._view
+
+    def create_topics(self) -> Self:
+        """Make all topics."""
+        with Administration(self.settings) as administration:
+            administration.create()
+        return self
+
+    def worker(self, instance_id: str = "worker-0", **changed: str) -> WorkerProcess:
+        """Prepare a worker, with settings of its own if need be; it is not started."""
+        variables = {**self.variables, **{f"ACCOUNT_HEALTH_{name.upper()}": value for name, value in changed.items()}}
+        worker = WorkerProcess(variables, self.folder, instance_id)
+        self._workers.append(worker)
+        return worker
+
+    def produce(self, *arguments: Path | str) -> None:
+        """Send files of events with `account-health produce`."""
+        run_command(self.variables, "produce", *map(str, arguments))
+
+    def wait_settled(self, *workers: WorkerProcess, timeout_s: float = 90.0) -> None:
+        """Wait until all input is processed and all snapshots are published; the workers must not end before."""
+
+        def settled() -> bool:
+            for worker in workers:
+                assert worker.running, f"{worker.instance_id} ended"
+            return self.view.is_settled()
+
+        eventually(settled, "all input is processed", timeout_s=timeout_s, interval_s=0.1)
+
+    def published(self) -> Published:
+        """Read what a read-committed subscriber finds."""
+        names = self.settings.topics
+        found = latest(read_topic(self.settings, names.snapshots))
+        return Published(
+            _by_account(map(_body, read_topic(self.settings, names.tier_changes))),
+            _by_account(map(_body, read_topic(self.settings, names.churn_risk))),
+            {key: None if one.value() is None else _body(one) for key, one in found.items()},
+        )
+
+    def dead_letters(self) -> list[Message]:
+        """Read the dead letters, in the order of each partition."""
+        return read_topic(self.settings, self.settings.topics.dead_letters)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for worker in self._workers:
+            worker.kill()
+            print(f"--- {worker.instance_id} ---\n{worker.log_tail}")  # noqa: T201  # shown when the test has failed
+        if self._view is not None:
+            self._view.close()
+
+
+Deploy = Callable[..., Deployment]
+"""Makes one with its topics; arguments are settings."""
+
+
+def replayed(files: Iterable[Path], out: Path, *options: str) -> Published:
+    """Run `account-health replay` and read what it wrote."""
+    run_command({}, "replay", *map(str, files), "--out", str(out), *options)
+    return Published(
+        _by_account(_lines(out / TIER_CHANGES_FILE)),
+        _by_account(_lines(out / CHURN_RISK_FILE)),
+        {one["account_id"]: one for one in _lines(out / SNAPSHOTS_FILE)},
+    )
+
+
+def differences(expected: Published, found: Published) -> list[str]:
+    """Say in what two are not equal, for a few accounts; nothing when they are.
+
+    `as_of` of a snapshot is left out: a worker publishes none for a difference in it alone.
+    """
+    said: list[str] = []
+    kinds: Iterable[tuple[str, dict[str, Any], dict[str, Any]]] = zip(Published._fields, expected, found, strict=True)
+    for kind, wanted, got in kinds:
+        pairs = {name: (_timeless(wanted.get(name)), _timeless(got.get(name))) for name in sorted({*wanted, *got})}
+        unequal = [name for name, (one, other) in pairs.items() if one != other]
+        if unequal:
+            said.append(f"{kind}: {len(unequal)} of {len(wanted)} accounts differ, {len(got)} were found")
+        said.extend(f"{name}: {_first_difference(*pairs[name])}" for name in unequal[:_SHOWN])
+    return said
+
+
+def _kept(found: dict[str, Any], accounts: Container[str]) -> dict[str, Any]:
+    return {name: one for name, one in found.items() if name in accounts}
+
+
+def _timeless(found: Any) -> Any:
+    if isinstance(found, dict):
+        return {name: value for name, value in found.items() if name != "as_of"}
+    return found
+
+
+def _first_difference(wanted: Any, got: Any) -> str:
+    """Say where two JSON values differ first."""
+    if isinstance(wanted, dict) and isinstance(got, dict):
+        for name in [*wanted, *(one for one in got if one not in wanted)]:
+            if wanted.get(name) != got.get(name):
+                return f"{name}: {_first_difference(wanted.get(name), got.get(name))}"
+    if isinstance(wanted, list) and isinstance(got, list):
+        for index, (one, other) in enumerate(zip(wanted, got, strict=False)):
+            if one != other:
+                return f"[{index}]: {_first_difference(one, other)}"
+        return f"{len(got)} instead of {len(wanted)}"
+    return f"{got!r} instead of {wanted!r}"
+
+
+def _body(message: Message) -> Body:
+    body: Body = json.loads(text_of(message))
+    return body
+
+
+def _lines(path: Path) -> list[Body]:
+    with path.open("rb") as file:
+        return [json.loads(line) for line in file]
+
+
+def _by_account(bodies: Iterable[Body]) -> dict[str, list[Body]]:
+    found: defaultdict[str, list[Body]] = defaultdict(list)
+    for body in bodies:
+        found[body["account_id"]].append(body)
+    return dict(found)
+
+
+def gaps(events: Mapping[str, list[Body]]) -> list[str]:
+    """Name the accounts whose sequence numbers do not go 1, 2, 3 and so on."""
+    numbers = {name: [one["sequence"] for one in found] for name, found in events.items()}
+    return [name for name, found in numbers.items() if found != list(range(1, len(found) + 1))]
