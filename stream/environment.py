@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Generic, Literal, NamedTuple, TypeVar, get_args, get_origin
 
 from annotated_types import Ge, Le, MaxLen, MinLen
-from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic import SecretStr, ValidationError
 from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, EnvSettingsSource
 
 ENV_PREFIX: Final = "ACCOUNT_HEALTH_"
 FILE_SUFFIX: Final = "_FILE"
@@ -29,7 +30,7 @@ _KUBERNETES: Final = re.compile(
     re.VERBOSE,
 )
 
-ModelT = TypeVar("ModelT", bound=BaseModel)
+ModelT = TypeVar("ModelT", bound=BaseSettings)
 
 
 class SettingsError(ValueError):
@@ -60,10 +61,10 @@ def read(
         SettingsError: with every error, one a line: name, value (unless secret), what is allowed.
     """
     errors: list[str] = []
-    values: dict[str, str] = {}
+    values: dict[str, Any] = _Given(model, environ)()
     for name, value in sorted(environ.items()):
         if name.startswith(ENV_PREFIX) and value and name not in ignored:
-            _take(model, name, value, values, errors)
+            _take_other(model, name, value, values, errors)
     wrong = _wrong_fields(model, values)
     for field in model.model_fields:
         if field in wrong:
@@ -89,7 +90,7 @@ def env_name(field: str) -> str:
     return ENV_PREFIX + field.upper()
 
 
-def is_secret(model: type[BaseModel], field: str) -> bool:
+def is_secret(model: type[BaseSettings], field: str) -> bool:
     """Return whether a field's value must never be shown."""
     return kind_of(model.model_fields[field]) is SecretStr
 
@@ -122,10 +123,21 @@ def _bound(field: FieldInfo, bound: type, attribute: str) -> int:
     return int(value)
 
 
-def _take(model: type[BaseModel], name: str, value: str, values: dict[str, str], errors: list[str]) -> None:
+class _Given(EnvSettingsSource):
+    """Reads the fields from the environment that it is given, not from that of the process."""
+
+    def __init__(self, model: type[BaseSettings], environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        super().__init__(model, env_prefix=ENV_PREFIX)
+
+    def _load_env_vars(self) -> Mapping[str, str | None]:
+        return {name.lower(): value for name, value in self._environ.items() if value}
+
+
+def _take_other(model: type[BaseSettings], name: str, value: str, values: dict[str, Any], errors: list[str]) -> None:
+    """Take the file of a secret; refuse a name that is no setting."""
     field = name.removeprefix(ENV_PREFIX).lower()
     if field in model.model_fields:
-        values[field] = value
         return
     secret = field.removesuffix(FILE_SUFFIX.lower())
     if secret != field and secret in model.model_fields and is_secret(model, secret):
@@ -143,7 +155,7 @@ def _take(model: type[BaseModel], name: str, value: str, values: dict[str, str],
     errors.append(f"{name}: no such setting; did you mean {close[0]}?")
 
 
-def _wrong_fields(model: type[BaseModel], values: Mapping[str, str]) -> set[str]:
+def _wrong_fields(model: type[BaseSettings], values: Mapping[str, Any]) -> set[str]:
     try:
         model.model_validate(values)
     except ValidationError as error:

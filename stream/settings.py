@@ -9,10 +9,11 @@ import re
 import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 from pydantic_core import PydanticCustomError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from models.fields import CurrencyCode
 from models.policy import Policy, load_policy
@@ -66,10 +67,21 @@ Servers = Annotated[str, AfterValidator(_servers)]
 Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_name)]
 
 
-class Settings(BaseModel):
+class Settings(BaseSettings):
     """All settings of a worker, and of the commands that talk to its Kafka."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003  # the library's
+        init_settings: PydanticBaseSettingsSource,
+        *_: Any,
+        **__: Any,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take only what is given: `load_settings` reads the environment, and reports all that is wrong with it."""
+        return (init_settings,)
 
     bootstrap_servers: Servers = Field(
         "localhost:9092",
