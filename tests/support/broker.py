@@ -8,7 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -120,11 +120,14 @@ class KafkaBroker:
     """One node, broker and controller at once, on free ports of 127.0.0.1, data in `folder`.
 
     Settings given as `overrides` win over the ones above, e.g. `{"message.max.bytes": 4_000_000}`.
-    The process ends with the test process, even when that is killed.
+    `jvm` are the options of its Java machine. The process ends with the test process, even when that is killed.
     """
 
-    def __init__(self, folder: Path, overrides: Mapping[str, str | int] | None = None) -> None:
+    def __init__(
+        self, folder: Path, overrides: Mapping[str, str | int] | None = None, *, jvm: Sequence[str] = _JVM
+    ) -> None:
         self._folder = folder
+        self._jvm = tuple(jvm)
         self._port = _free_port()
         controller = _free_port()
         self._settings = {
@@ -159,7 +162,7 @@ class KafkaBroker:
         """Start on the data of the last run, or on none, and wait until records are served."""
         if self._process is not None:
             raise RuntimeError("the broker is running already")
-        java = ["java", *_JVM, "-cp", f"{_libraries()}/*"]
+        java = ["java", *self._jvm, "-cp", f"{_libraries()}/*"]
         properties = self._folder / "server.properties"
         if not properties.exists():
             self._format(java, properties)
