@@ -6,6 +6,7 @@ forget them: the packed ones are always the committed ones.
 
 import hashlib
 import hmac
+import zlib
 from collections import Counter
 from collections.abc import Iterator
 from typing import Final, NamedTuple
@@ -20,6 +21,7 @@ from processors.publish import snapshot
 
 NEVER: Final = -1
 """The clock before the first event."""
+_SLOTS: Final = 256
 
 
 class Changes(NamedTuple):
@@ -47,12 +49,15 @@ class Partition:
         self._packed: dict[str, bytes] = {}
         # Touched since the last commit; None is an erased account.
         self._touched: dict[str, AccountState | None] = {}
-        self._due: dict[int, set[str]] = {}
+        # By due day and slot: a slice of what is due is put in order without sorting a whole day's accounts.
+        self._due: dict[int, dict[int, set[str]]] = {}
         self._erased: dict[str, ErasedAccount] = {}
         self._newly_erased: dict[str, ErasedAccount] = {}
         self._committed_clock_ms = clock_ms
         # Accounts still to be evaluated under a new policy, the next one last.
         self._stale: list[str] = []
+        # Those of them that were evaluated since the last commit.
+        self._refreshed: list[str] = []
 
     def __len__(self) -> int:
         return len(self._packed)
@@ -106,6 +111,7 @@ class Partition:
     def policy_changed(self) -> None:
         """Let `tick` evaluate every account under the context's policy, at the pace of its limit."""
         self._stale = sorted(self._packed, reverse=True)
+        self._refreshed.clear()
 
     def stale_count(self) -> int:
         """Count the accounts that `policy_changed` left to evaluate."""
@@ -114,8 +120,8 @@ class Partition:
     def tick(self, now_ms: int, limit: int) -> Iterator[tuple[str, Step]]:
         """Move the clock to a moment and advance the accounts that are due by then, at most `limit` of them.
 
-        Earliest due day first, accounts in the order of their ids; then those that a new policy waits for. Call
-        again until it yields nothing.
+        Earliest due day first, accounts in an order that depends on their ids alone; then those that a new policy
+        waits for. Call again until it yields nothing.
         """
         self.clock_ms = max(self.clock_ms, now_ms)
         due = self._due_accounts(self.context.day_of(self.clock_ms), limit)
@@ -123,6 +129,7 @@ class Partition:
             yield account_id, self.advance(account_id)
         for _ in range(min(limit - len(due), len(self._stale))):
             account_id = self._stale.pop()
+            self._refreshed.append(account_id)
             if account_id in self:
                 yield account_id, self.advance(account_id)
 
@@ -141,7 +148,7 @@ class Partition:
         if self.clock_ms == NEVER:
             return 0
         today = self.context.day_of(self.clock_ms)
-        return sum(len(accounts) for day, accounts in self._due.items() if day <= today)
+        return sum(len(accounts) for day, slots in self._due.items() if day <= today for accounts in slots.values())
 
     def take_snapshot(self, account_id: str) -> Snapshot:
         """Describe an account for its subscribers, and note that its revision is published."""
@@ -166,6 +173,7 @@ class Partition:
         self._erased.update(changes.erased)
         self._touched.clear()
         self._newly_erased.clear()
+        self._refreshed.clear()
         self._committed_clock_ms = self.clock_ms
 
     def abort(self) -> None:
@@ -176,6 +184,8 @@ class Partition:
         self._touched.clear()
         self._newly_erased.clear()
         self.clock_ms = self._committed_clock_ms
+        self._stale += reversed(self._refreshed)
+        self._refreshed.clear()
         for account_id in touched:
             self.snapshots_pending.discard(account_id)
             packed = self._packed.pop(account_id, None)
@@ -225,20 +235,28 @@ class Partition:
 
     def _schedule(self, account_id: str, day: int | None) -> None:
         if day is not None:
-            self._due.setdefault(day, set()).add(account_id)
+            self._due.setdefault(day, {}).setdefault(_slot(account_id), set()).add(account_id)
 
     def _unschedule(self, account_id: str, day: int | None) -> None:
-        if day is not None and (accounts := self._due.get(day)) is not None:
-            accounts.discard(account_id)
-            if not accounts:
+        if day is None or (slots := self._due.get(day)) is None:
+            return
+        slot = _slot(account_id)
+        if (accounts := slots.get(slot)) is None:
+            return
+        accounts.discard(account_id)
+        if not accounts:
+            del slots[slot]
+            if not slots:
                 del self._due[day]
 
     def _due_accounts(self, today: int, limit: int) -> list[str]:
         chosen: list[str] = []
         for day in sorted(day for day in self._due if day <= today):
-            chosen += sorted(self._due[day])[: limit - len(chosen)]
-            if len(chosen) >= limit:
-                break
+            slots = self._due[day]
+            for slot in sorted(slots):
+                chosen += sorted(slots[slot])[: limit - len(chosen)]
+                if len(chosen) >= limit:
+                    return chosen
         return chosen
 
     def _mark(self, account_id: str) -> ErasedAccount | None:
@@ -249,3 +267,7 @@ class Partition:
 
     def _mark_key(self, account_id: str) -> str:
         return hmac.new(self.context.erasure_secret, account_id.encode(), hashlib.sha256).hexdigest()
+
+
+def _slot(account_id: str) -> int:
+    return zlib.crc32(account_id.encode()) % _SLOTS
