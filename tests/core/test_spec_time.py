@@ -1,0 +1,200 @@
+"""Due days, causes and erasures, as tables."""
+
+# ruff: noqa: E501  # a row of a table is one line
+
+from typing import Any, Final
+
+from models.outputs import Cause
+from models.policy import Policy
+from processors.account import advance, apply
+from processors.context import Context
+from processors.publish import snapshot
+from tests.support.scenario import ACCOUNT, FIRST_DAY, Played, day_name, play, policy_of, read_event
+from tests.support.tables import Row, table
+
+
+def quiet(**sections: Any) -> Policy:
+    """Windows of 5 and 20 days, dwell time of 3, support days of 4; lost after 60."""
+    return policy_of(
+        **{
+            "window_days": [5, 20],
+            "scorecard": {
+                "revenue_weight": 1,
+                "frequency_weight": 0,
+                "profit_weight": 0,
+                "revenue_scale": {"low": 1, "high": 10_000},
+            },
+            "tiers": {"dwell_days": 3},
+            "churn": {"support_days": 4, "portfolio_gap_days": 10, "lost_days": 60},
+            **sections,
+        }
+    )
+
+
+def due_days(played: Played, last: int) -> str:
+    """Let the time pass and note each day on which the account asked to be evaluated."""
+    found = []
+    while (day := played.held.due_day) is not None and day <= FIRST_DAY + last:
+        found.append(day_name(day))
+        advance(played.held, played.context.end_of_day_ms(day), played.context)
+    return " ".join(found)
+
+
+@table("""
+| case                                        | steps                                       | until | due |
+| nothing to wait for                         | d0 profile 1                                | 99    | |
+| a sign leaves the support days              | d0 breach T                                 | 99    | d4 |
+| two signs                                   | d0 breach T; d2 breach T                    | 99    | d4 d6 |
+| an answer leaves the horizon                | d0 nps 9                                    | 99    | d20 |
+| windows end, risk drifts weekly             | d0 order 100                                | 25    | d5 d12 d19 d20 d23 |
+| a lost account asks for nothing more        | d0 order 100; d1 order 100; d61 time        | 999   | |
+| until it is                                 | d0 order 100; d1 order 100; d55 time        | 999   | d59 d61 |
+| dwell time                                  | d0 order 1000; d1 refund 400                | 4     | d4 |
+| a day that was undone is no edge            | d0 order 100; d0 cancel 100 ordered=d0      | 99    | |
+| thresholds of risk                          | d0 order 100; d10 order 100; d29 time       | 31    | d30 |
+| medium and high at their exact days         | d0 order 100; d10 order 100; d48 time       | 51    | d50 |
+""")
+def test_the_days_on_which_time_alone_may_change_something(row: Row) -> None:
+    """An account asks for the days on which a window, a dwell time or a threshold has its edge, at least weekly."""
+    assert due_days(play(row["steps"], quiet()), int(row["until"])) == row["due"]
+
+
+@table("""
+| case                                         | steps                                     | costs | due         |
+| without prices support days are enough       | d0 open T low                             | no    | d4          |
+| with prices the profit of windows changes    | d0 open T low                             | yes   | d4 d5 d20   |
+""")
+def test_prices_of_tickets_make_their_days_edges(row: Row) -> None:
+    """Where tickets cost money, a window that a ticket leaves is an edge."""
+    policy = quiet(support={"service_cost": {"low": 1} if row["costs"] == "yes" else {}})
+
+    assert due_days(play(row["steps"], policy), 99) == row["due"]
+
+
+@table("""
+| cause         | first                       | then                          | policy | changes |
+| behaviour     | d0 order 100                | d1 order 900                  | same   | d1 promoted key behaviour |
+| time          | d0 order 100                | d23 time                      | same   | d23 demoted basic time |
+| configuration | d0 order 100                | d1 time                       | other  | d0 demoted standard configuration |
+| configuration, then the event | d0 order 100 | d1 order 900                 | other  | d0 demoted standard configuration, d1 promoted growth behaviour |
+| configuration, then time      | d0 order 100 | d23 time                     | other  | d0 demoted standard configuration, d20 demoted basic time |
+| correction by a refund        | d0 order 100 | d1 refund 90; d4 refund 5    | same   | d4 demoted standard time |
+| correction by a cancellation  | d0 order 100 | d1 cancel 100 ordered=d0     | same   | d1 withdrawn unrated correction |
+| correction by a late order    | d0 order 100 | d3 order 1; d1 order 900     | same   | d3 promoted key correction |
+| a too late event corrects     | d0 order 100 | d21 order 1; d0 cancel 100 ordered=d0 | same | |
+""")
+def test_the_cause_of_a_change(row: Row) -> None:
+    """The cause is the step after which the new tier held: configuration, then time, then the event."""
+    played = play(row["first"], quiet())
+    told = len(played.outputs)
+    if row["policy"] == "other":
+        bounds = {"key": 80, "growth": 70, "standard": 40}
+        tiers = {name: {"enter": bound, "leave": bound} for name, bound in bounds.items()}
+        played.context = Context(quiet(tiers={**tiers, "dwell_days": 0}))
+    played.play(row["then"])
+    changes = played.changes("tier").split(", ")[told:]
+
+    assert ", ".join(changes) == row["changes"]
+
+
+def test_a_change_of_policy_without_effect_tells_nothing() -> None:
+    """Another policy is noticed once, raises the revision, and publishes a change only if there is one."""
+    played = play("d0 order 100", quiet())
+    revision = played.held.revision
+    played.context = Context(quiet(revision=2, tiers={"dwell_days": 4}))
+    played.play("d1 time")
+    first = played.held.revision
+    played.play("d1 time")
+
+    assert len(played.outputs) == 1
+    assert revision < first == played.held.revision
+    assert snapshot(played.held, played.context).policy_version == played.context.policy.version
+
+
+def test_another_revision_of_the_same_policy_is_the_same_policy() -> None:
+    """A revision alone evaluates nobody."""
+    played = play("d0 order 100", quiet())
+    revision = played.held.revision
+    played.context = Context(quiet(revision=2))
+
+    assert advance(played.held, 0, played.context) == (played.held, (), None, None, False, None)
+    assert played.held.revision == revision
+
+
+def test_the_causes_that_a_portfolio_needs_are_not_reached_yet() -> None:
+    """Every cause but `portfolio` has a row above."""
+    reached = {Cause.BEHAVIOUR, Cause.TIME, Cause.CONFIGURATION, Cause.CORRECTION}
+
+    assert set(Cause) - reached == {Cause.PORTFOLIO}
+
+
+def test_time_never_goes_back() -> None:
+    """An earlier moment leaves an account as it is, and says that nothing has to be written."""
+    played = play("d0 order 100; d9 order 1", quiet())
+    before = played.held.due_day
+    step = advance(played.held, 0, played.context)
+
+    assert (step.changed, step.outputs, played.held.due_day) == (False, (), before)
+
+
+_ERASED: Final = "d0 order 100; d1 order 900; d6 erase"
+
+
+@table("""
+| case                               | then                                | outcome | sequence | incarnation | orders |
+| an order at the erasure's moment   | d6 order 1                          | erased  | -        | -           | -      |
+| an order before it                 | d5 order 1                          | erased  | -        | -           | -      |
+| a support event before it          | d5 breach T                         | erased  | -        | -           | -      |
+| a profile before it                | d5 profile 9                        | erased  | -        | -           | -      |
+| an older erasure                   | d5 erase                            | erased  | -        | -           | -      |
+| an order after it                  | d7 order 10                         | applied | 1        | 1           | 1      |
+| the id of an erased event          | d7 order 10 id=e0                   | applied | 1        | 1           | 1      |
+| a profile after it                 | d7 profile 0                        | applied | 0        | 1           | 0      |
+| an old event after the new account | d7 order 10; d5 order 1             | erased  | 1        | 1           | 1      |
+| erased again                       | d7 order 10; d8 erase; d9 order 10  | applied | 1        | 2           | 1      |
+| erased twice before it comes back  | d8 erase; d9 order 10               | applied | 1        | 1           | 1      |
+""")
+def test_an_erasure_and_what_comes_after(row: Row) -> None:
+    """Older events of an erased account are ignored; later ones begin a new account with sequences of its own."""
+    played = play(f"{_ERASED}; {row['then']}", quiet())
+    state = played.state
+    found = (
+        ["-"] * 3 if state is None else [str(state.tier_sequence), str(state.incarnation), str(state.lifetime_orders)]
+    )
+
+    assert played.steps[-1].outcome == row["outcome"]
+    assert found == [row["sequence"], row["incarnation"], row["orders"]]
+
+
+def test_a_new_incarnation_is_told_in_its_events() -> None:
+    """Events of a new account carry the same sequence as the old one's, and another incarnation."""
+    outputs = play(f"{_ERASED}; d7 order 10", quiet()).outputs
+
+    assert [(one.sequence, one.incarnation) for one in outputs] == [(1, 0), (2, 0), (1, 1)]
+
+
+def test_an_unknown_account_can_be_erased() -> None:
+    """An erasure of an account that is not known leaves a mark for what may still come, and the same incarnation."""
+    played = play("d6 erase; d5 order 1; d7 order 1", quiet())
+
+    assert played.outcomes() == "applied erased applied"
+    assert played.held.incarnation == 0
+
+
+def test_what_is_due_before_an_erasure_is_told() -> None:
+    """A loss before the erasure is published, as it would have been had time been noticed; nothing after it."""
+    played = play("d0 order 100; d1 order 100; d99 erase", quiet())
+
+    assert "d61 lost lost time" in played.changes("churn")
+    assert played.state is None
+    assert played.steps[-1].changed
+
+
+def test_a_refused_event_begins_no_account() -> None:
+    """An event that is refused leaves no state, and an existing one unchanged."""
+    context = Context(quiet())
+    step = apply(None, read_event("d0 order 1 currency=USD", 0), context)
+
+    assert (step.state, step.changed, step.outcome) == (None, False, None)
+    assert step.refusal is not None
+    assert ACCOUNT not in step.refusal.detail
