@@ -25,14 +25,30 @@ class InputPosition(msgspec.Struct, frozen=True):
     next_offset: int
 
 
+class OpenStep(msgspec.Struct, frozen=True, tag="open"):
+    """A worker opened the partition: accounts that its policy has not reached wait for it again, all of them."""
+
+    fresh: bool
+    """Whether there was no checkpoint before."""
+
+
 class ReadStep(msgspec.Struct, frozen=True, tag="read"):
-    """Records of one input were processed: offsets [from_offset, to_offset)."""
+    """Records of one input were processed: offsets [from_offset, to_offset).
+
+    With what decided about them beyond their bytes: processing them again under these values does the same.
+    """
 
     topic: InputTopic
     from_offset: int
     to_offset: int
-    now_ms: int
-    """The live clock at the last of them; 0 with the event clock."""
+    records: int
+    """How many records these offsets held; a compacted topic may hold fewer by now."""
+    clock_ms: int
+    """The partition's clock before the first of them, which time alone may have moved."""
+    wall_ms: int
+    """The wall clock, which the live clock does not pass; 0 with the event clock."""
+    latest_ms: int
+    """An event dated later was refused."""
 
 
 class TickStep(msgspec.Struct, frozen=True, tag="tick"):
@@ -42,7 +58,13 @@ class TickStep(msgspec.Struct, frozen=True, tag="tick"):
     limit: int
 
 
-Step = ReadStep | TickStep
+class PublishStep(msgspec.Struct, frozen=True, tag="publish"):
+    """Snapshots of these accounts were published, as they were then."""
+
+    accounts: list[str]
+
+
+Step = OpenStep | ReadStep | TickStep | PublishStep
 
 
 class Checkpoint(msgspec.Struct, frozen=True):
@@ -56,6 +78,8 @@ class Checkpoint(msgspec.Struct, frozen=True):
     policy_revision: int
     policy_version: str
     """Of the policy that every account was evaluated under."""
+    policy_in_force: str
+    """Version of the policy of the worker that wrote it."""
     reporting_currency: str
     reporting_timezone: str
     horizon_days: int

@@ -17,12 +17,13 @@ from models.state import AccountState
 from processors.context import Context
 from stream.checkpoint import CHECKPOINT_KEY, encode, encode_mark, erased_key
 from stream.cluster import Cluster, ClusterError
+from stream.handling import Place
 from stream.inputs import Run
 from stream.monitor import Monitor
 from stream.poller import Poller
 from stream.restore import RestoreError, restore
 from stream.settings import Settings
-from stream.task import PartitionTask, Place
+from stream.task import PartitionTask
 from stream.telemetry import RebalanceKind, TransactionResult
 from stream.transactions import TransactionAbortedError, Transactions
 
@@ -157,7 +158,7 @@ class Engine:
                     while task.tick(_DUE_SLICE_ACCOUNTS, self._transactions.produce) == _DUE_SLICE_ACCOUNTS:
                         self._transactions.serve()
                         await asyncio.sleep(0)
-                    if self._transactions.is_half_full():
+                    if self._transactions.is_half_full() or task.is_full():
                         await self._commit()
         except Exception as error:  # noqa: BLE001  # an event must never be lost: whatever it is, the worker ends
             _log.exception("a batch of %s [%s] failed", run.topic, task.partition)

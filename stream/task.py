@@ -5,19 +5,19 @@ Its accounts, its clock, its position in each input, and what the open transacti
 
 from collections import Counter
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Final
 
 from confluent_kafka import Message
-from kafka.partitioner.default import murmur2
 
-from models.events import ClockAdvanced, InputTopic
+from models.events import InputTopic
 from models.outputs import Cause, ChurnLevel, Direction, TierChanged
 from models.reasons import Outcome, RefusalReason
-from models.wire import Refusal, parse
+from models.wire import Refusal
 from processors.account import Step
 from processors.partition import Changes
-from stream.checkpoint import FORMAT, Checkpoint, InputPosition, ReadStep, TickStep
+from stream.checkpoint import FORMAT, Checkpoint, InputPosition, OpenStep, PublishStep, ReadStep, TickStep
 from stream.checkpoint import Step as CheckpointStep
+from stream.handling import Place, Terms, handle
 from stream.inputs import Inputs, timestamp_ms
 from stream.records import (
     Origin,
@@ -37,7 +37,10 @@ _CATCHING_UP_MS: Final = 10_000
 _SNAPSHOTS_A_COMMIT: Final = 500
 _HOUR_MS: Final = 3_600_000
 _MS: Final = 1000
-_POSITIVE: Final = 0x7FFFFFFF
+_STEP_BYTES: Final = 250
+"""Of a step in a checkpoint, at most, beside the accounts that it names."""
+_CHECKPOINT_BYTES: Final = 1_000_000
+"""A transaction is committed when its checkpoint grows beyond this: it has to fit into a record."""
 
 
 class Tally:
@@ -52,16 +55,6 @@ class Tally:
         self.flaps = 0
         self.snapshots = 0
         self.ticks = 0
-
-
-class Place(NamedTuple):
-    """Which partition a task is, of which topics."""
-
-    partition: int
-    partitions: int
-    """How many partitions each input has."""
-    topic_ids: dict[InputTopic, str]
-    """The broker's ids of the input topics."""
 
 
 class PartitionTask:
@@ -91,6 +84,8 @@ class PartitionTask:
         self._committed_positions = dict(self.positions)
         version = self.accounts.context.policy.version
         self._settled_policy_version = restored.settled_policy_version or version
+        # Told with the next commit, whichever that is: opening alone is no news.
+        self._opened: OpenStep | None = OpenStep(restored.settled_policy_version is None)
         if self._settled_policy_version != version:
             self.accounts.policy_changed()
         self._settings = settings
@@ -98,6 +93,8 @@ class PartitionTask:
         self._source = event_source(settings.application_id)
         self._wall_clock_ms = wall_clock_ms
         self._steps: list[CheckpointStep] = []
+        # Size of the account ids that they name.
+        self._named_bytes = 0
         self._snapshot_ms: dict[str, int] = {}
 
     @property
@@ -107,9 +104,11 @@ class PartitionTask:
 
     def process(self, topic: InputTopic, messages: list[Message], produce: Produce) -> None:
         """Process records that come next in one input; all that follows from them is produced."""
-        first = self.positions[topic]
+        first, clock_ms = self.positions[topic], self.accounts.clock_ms
         assert (messages[0].offset() or 0) >= first, "records are processed once, in order"
         wall_ms = self._wall_clock_ms()
+        latest_ms = wall_ms + self._settings.future_tolerance_hours * _HOUR_MS
+        terms = Terms(wall_ms if self.live else 0, latest_ms)
         name = self._names.of_input(topic)
         outcomes, refusals = self.tally.outcomes[topic], self.tally.refusals[topic]
         timestamps_ms = self.tally.timestamps_ms[topic]
@@ -117,7 +116,7 @@ class PartitionTask:
             offset = message.offset()
             assert offset is not None
             origin = Origin(name, self.partition, offset, timestamp_ms(message))
-            result = self._handle(topic, message, origin, wall_ms)
+            result = handle(self.accounts, topic, message, terms, self._place)
             if isinstance(result, Refusal):
                 refusals[result.reason] += 1
                 produce(dead_letter_record(message.key(), message.value(), result, origin, self._names))
@@ -128,18 +127,19 @@ class PartitionTask:
                     produce(tombstone_record(message.key(), self._names))
             self.positions[topic] = offset + 1
             timestamps_ms.append(origin.timestamp_ms)
-        self._steps.append(ReadStep(topic, first, self.positions[topic], self.accounts.clock_ms if self.live else 0))
+        self._steps.append(ReadStep(topic, first, self.positions[topic], len(messages), clock_ms, *terms))
 
     def tick(self, limit: int, produce: Produce) -> int:
         """Let time reach at most `limit` due accounts; returns how many it reached."""
         now_ms = self._now_ms()
         if now_ms < 0:
             return 0
-        reached = 0
+        reached, stale = 0, self.accounts.stale_count()
         for _, step in self.accounts.tick(now_ms, limit):
             self._publish(step, None, produce)
             reached += 1
-        if reached:
+        # Accounts that were erased before a new policy came to them are passed over, which is progress too.
+        if reached or self.accounts.stale_count() != stale:
             self._steps.append(TickStep(now_ms, limit))
             self.tally.ticks += 1
         return reached
@@ -163,12 +163,19 @@ class PartitionTask:
             produce(snapshot_record(snapshot, state.incarnation, self._names, self._source))
             recent[account_id] = now_ms
         self._snapshot_ms = recent
+        if ready:
+            self._steps.append(PublishStep(ready))
+            self._named_bytes += sum(len(one.encode()) for one in ready)
         self.tally.snapshots += len(ready)
         return len(ready)
 
     def has_news(self) -> bool:
         """Tell whether the open transaction holds something of this partition."""
-        return bool(self._steps) or self.tally.snapshots > 0
+        return bool(self._steps)
+
+    def is_full(self) -> bool:
+        """Tell whether the open transaction should be committed before it does more."""
+        return len(self._steps) * _STEP_BYTES + self._named_bytes >= _CHECKPOINT_BYTES
 
     def abort(self) -> None:
         """Go back to the last commit; what is buffered is forgotten, to be read again from `positions`."""
@@ -176,6 +183,7 @@ class PartitionTask:
         self.positions = dict(self._committed_positions)
         self.inputs = Inputs(self._settings.max_task_idle_ms / _MS)
         self._steps.clear()
+        self._named_bytes = 0
         self._snapshot_ms.clear()
         self.tally = Tally()
         self.resetting = True
@@ -194,11 +202,12 @@ class PartitionTask:
             clock_ms=self.accounts.clock_ms,
             policy_revision=policy.revision,
             policy_version=policy.version if self.accounts.stale_count() == 0 else self._settled_policy_version,
+            policy_in_force=policy.version,
             reporting_currency=policy.reporting_currency,
             reporting_timezone=policy.reporting_timezone,
             horizon_days=policy.horizon_days,
             portfolio_version=self.accounts.context.portfolio_version,
-            steps=list(self._steps),
+            steps=([] if self._opened is None else [self._opened]) + self._steps,
         )
 
     def committed(self, changes: Changes) -> Tally:
@@ -206,34 +215,10 @@ class PartitionTask:
         self.accounts.commit(changes)
         self._committed_positions = dict(self.positions)
         self._steps.clear()
+        self._named_bytes = 0
+        self._opened = None
         tally, self.tally = self.tally, Tally()
         return tally
-
-    def _handle(self, topic: InputTopic, message: Message, origin: Origin, wall_ms: int) -> Step | Refusal:
-        key = message.key()
-        event = parse(topic, key, message.value())
-        if isinstance(event, Refusal):
-            return event
-        if event.occurred_ms > wall_ms + self._settings.future_tolerance_hours * _HOUR_MS:
-            return Refusal(RefusalReason.IN_THE_FUTURE, "dated later than the clock allows")
-        if isinstance(event, ClockAdvanced):
-            return self._advance_clock(event)
-        if event.account_id not in self.accounts and not self._belongs_here(key):
-            return Refusal(RefusalReason.WRONG_PARTITION, "the key belongs on another partition under murmur2")
-        # A record's timestamp is its producer's clock, which must not take ours into the future.
-        now_ms = max(self.accounts.clock_ms, min(origin.timestamp_ms, wall_ms)) if self.live else 0
-        step = self.accounts.apply(event, now_ms)
-        return step if step.refusal is None else step.refusal
-
-    def _advance_clock(self, event: ClockAdvanced) -> Step | Refusal:
-        if self.live:
-            return Refusal(RefusalReason.CLOCK_NOT_EVENT, "the clock of this worker is live")
-        self.accounts.clock_ms = max(self.accounts.clock_ms, event.occurred_ms)
-        return Step(None, outcome=Outcome.APPLIED)
-
-    def _belongs_here(self, key: bytes | None) -> bool:
-        # As Kafka's default partitioner: the sign bit is cut off, not the number negated.
-        return bool((murmur2(key) & _POSITIVE) % self._place.partitions == self.partition)
 
     def _publish(self, step: Step, origin: Origin | None, produce: Produce) -> None:
         for event in step.outputs:
