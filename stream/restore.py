@@ -18,13 +18,13 @@ from stream.checkpoint import (
     CHECKPOINT_KEY,
     Checkpoint,
     CheckpointError,
-    InputPosition,
     decode,
     decode_mark,
     mark_key_of,
 )
-from stream.cluster import Cluster, Range
-from stream.settings import Settings
+from stream.cluster import Cluster
+from stream.positions import REBUILD, Standing, recount
+from stream.settings import Settings, env_name
 
 _BATCH_RECORDS: Final = 5000
 _POLL_SECONDS: Final = 0.1
@@ -91,14 +91,15 @@ def _stable_end(partition: int, cluster: Cluster, settings: Settings, deadline: 
         if everything.start > 0:
             raise RestoreError(
                 f"{topic} [{partition}] begins at offset {everything.start}, not at 0: records were deleted and "
-                "accounts may be missing; rebuild from the inputs under a new application id"
+                f"accounts may be missing; {REBUILD}"
             )
         if everything.end == committed.end:
             return everything.end
         if time.monotonic() > deadline:
             raise RestoreError(
                 f"{topic} [{partition}] has a transaction that hangs at offset {committed.end}: "
-                "abort it with kafka-transactions.sh --find-hanging"
+                f"abort it with kafka-transactions.sh --bootstrap-server {settings.bootstrap_servers} abort "
+                f"--topic {topic} --partition {partition} --start-offset {committed.end}"
             )
         time.sleep(_RETRY_SECONDS)
 
@@ -142,7 +143,7 @@ def _read_changelog(
             if time.monotonic() > deadline:
                 raise RestoreError(
                     f"{settings.topics.state} [{partition}] was not restored in {settings.restore_deadline_seconds} s "
-                    f"({records} records)"
+                    f"({records} records); allow more with {env_name('restore_deadline_seconds')}"
                 )
     finally:
         consumer.close()
@@ -172,71 +173,35 @@ def _positions(
     settings: Settings,
 ) -> dict[InputTopic, int]:
     """Agree on where to read on, or refuse: nothing is ever skipped silently."""
+    if checkpoint is not None and (problem := recount(checkpoint, cluster.partitions)) is not None:
+        raise RestoreError(problem)
     positions: dict[InputTopic, int] = {}
     for topic in InputTopic:
         name = settings.topics.of_input(topic)
+        held = None if checkpoint is None else checkpoint.inputs[topic]
         available = cluster.range_of(name, partition)
-        offset = committed[topic]
-        if checkpoint is None:
-            if offset is not None:
-                raise RestoreError(
-                    f"the group has read {name} [{partition}] up to {offset}, but {settings.topics.state} is empty: "
-                    "the state was lost; delete the group's offsets, or take a new application id, to build it again"
-                )
-            positions[topic] = available.start
-            continue
-        held = checkpoint.inputs[topic]
-        _check_topic(f"{name} [{partition}]", held, available, cluster.topic_ids[name])
-        # Offsets of a group that was away for a week are gone; the checkpoint stands for both.
-        if offset is not None and offset != held.next_offset:
-            raise RestoreError(
-                f"the group's offset of {name} [{partition}] is {offset}, the state's is {held.next_offset}: "
-                f"offsets were reset by hand; set it back to {held.next_offset}"
-            )
-        positions[topic] = held.next_offset
-    if checkpoint is not None and checkpoint.partitions != cluster.partitions:
-        raise RestoreError(
-            f"the inputs had {checkpoint.partitions} partitions and have {cluster.partitions}: accounts would be "
-            "split; rebuild under a new application id"
-        )
+        standing = Standing(name, partition, available, cluster.topic_ids[name], held, committed[topic])
+        if (problem := standing.disagreement()) is not None:
+            raise RestoreError(problem)
+        positions[topic] = available.start if held is None else held.next_offset
     return positions
-
-
-def _check_topic(name: str, held: InputPosition, available: Range, topic_id: str) -> None:
-    rebuild = "rebuild under a new application id"
-    position = held.next_offset
-    if held.topic_id != topic_id:
-        raise RestoreError(
-            f"the topic of {name} was made anew (its id is {topic_id}, the state's {held.topic_id}): offsets mean "
-            f"other records; {rebuild}"
-        )
-    if position < available.start:
-        raise RestoreError(
-            f"{name} was trimmed: offsets {position} to {available.start - 1} are gone unread; "
-            f"restore them, or {rebuild}"
-        )
-    if position > available.end:
-        raise RestoreError(
-            f"{name} ends at {available.end}, before the position {position}: it lost records; {rebuild}"
-        )
 
 
 def _check_policy(checkpoint: Checkpoint, policy: Policy) -> None:
     if policy.revision < checkpoint.policy_revision:
         raise RestoreError(
             f"the policy's revision is {policy.revision}, the state's {checkpoint.policy_revision}: "
-            "a newer policy is in force. Deploy it here too, or raise the revision"
+            "a newer policy is in force. Deploy it here too, or raise the revision; account-health check shows which "
+            "one is here"
         )
     for what, held, wanted in (
         ("reporting_currency", checkpoint.reporting_currency, policy.reporting_currency),
         ("reporting_timezone", checkpoint.reporting_timezone, policy.reporting_timezone),
     ):
         if held != wanted:
-            raise RestoreError(
-                f"the state was kept with {what} {held} and cannot serve {wanted}: rebuild under a new application id"
-            )
+            raise RestoreError(f"the state was kept with {what} {held} and cannot serve {wanted}: {REBUILD}")
     if policy.horizon_days > checkpoint.horizon_days:
         raise RestoreError(
             f"the state remembers {checkpoint.horizon_days} days and cannot serve a window of {policy.horizon_days}: "
-            "rebuild under a new application id"
+            f"{REBUILD}"
         )

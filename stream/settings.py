@@ -44,6 +44,7 @@ _ALLOWED: Final[dict[str, str]] = {
     "application_id": _NAME_ALLOWED,
     "instance_id": _NAME_ALLOWED,
     "topic_prefix": _NAME_ALLOWED,
+    "input_topic_prefix": _NAME_ALLOWED,
     "policy_file": "a path",
     "reporting_currency": "an ISO 4217 code in capitals, as EUR",
 }
@@ -99,6 +100,11 @@ class Settings(BaseSettings):
         "same one fences the first. Default: the host's name.",
     )
     topic_prefix: Name = Field(DEFAULT_PREFIX, description="Beginning of every topic's name, its separator included.")
+    input_topic_prefix: Name | None = Field(
+        None,
+        description="Beginning of the inputs' names, if it is another: a rebuild reads the inputs that are there, and"
+        " keeps its state and outputs beside those of the application that it will replace.",
+    )
     partitions: int = Field(
         4,
         ge=1,
@@ -145,7 +151,7 @@ class Settings(BaseSettings):
     future_tolerance_hours: int = Field(
         24,
         ge=0,
-        le=8_760,
+        le=87_600,
         description="An event dated further ahead of the wall clock is a dead letter.",
     )
     input_retention_days: int | None = Field(
@@ -244,7 +250,7 @@ class Settings(BaseSettings):
     @property
     def topics(self) -> TopicNames:
         """Full names of all topics."""
-        return TopicNames(self.topic_prefix)
+        return TopicNames(self.topic_prefix, self.input_topic_prefix)
 
     @property
     def retention(self) -> Retention:

@@ -222,19 +222,23 @@ def is_topic_name(name: str) -> bool:
 
 
 class TopicNames:
-    """The full names of all topics under one prefix.
+    """The full names of all topics under one prefix, the inputs under another if that is given.
 
     >>> names = TopicNames("demo.")
     >>> names.tier_changes, names.of_input(InputTopic.ORDERS), names.input_of("demo.support")
     ('demo.tier-changes', 'demo.orders', <InputTopic.SUPPORT: 'support'>)
     >>> names.input_of("support") is None
     True
+    >>> beside = TopicNames("rebuilt.", "demo.")
+    >>> beside.of_input(InputTopic.ORDERS), beside.state
+    ('demo.orders', 'rebuilt.state')
     """
 
     __slots__ = (
         "_input_of_name",
         "churn_risk",
         "dead_letters",
+        "input_prefix",
         "orders",
         "portfolio",
         "prefix",
@@ -245,8 +249,9 @@ class TopicNames:
         "tier_changes",
     )
 
-    def __init__(self, prefix: str = DEFAULT_PREFIX) -> None:
+    def __init__(self, prefix: str = DEFAULT_PREFIX, input_prefix: str | None = None) -> None:
         self.prefix: Final = prefix
+        self.input_prefix: Final = prefix if input_prefix is None else input_prefix
         self.orders: Final = self.of(ORDERS)
         self.support: Final = self.of(SUPPORT)
         self.profiles: Final = self.of(PROFILES)
@@ -264,7 +269,7 @@ class TopicNames:
         Raises:
             ValueError: if Kafka would not accept the name.
         """
-        name = self.prefix + topic.suffix
+        name = (self.input_prefix if topic.is_input else self.prefix) + topic.suffix
         if not is_topic_name(name):
             raise ValueError(
                 f"{name!r} is no topic name: letters, digits, '.', '_' and '-', "
@@ -289,6 +294,11 @@ def group_id(application_id: str) -> str:
 def transactional_id(application_id: str, instance_id: str) -> str:
     """Return the transactional id of one worker: a newer producer with it fences the older."""
     return f"{application_id}-{instance_id}"
+
+
+def redrive_id(application_id: str, reason: str) -> str:
+    """Return the group and the transactional id of sending again what was refused for one reason."""
+    return f"{application_id}-redrive-{reason}"
 
 
 def event_source(application_id: str) -> str:
@@ -350,3 +360,7 @@ class DeadLetterHeader:
     """Length of the value before it was cut; only when it was."""
     VALUE_SHA256: Final = "dead_letter_value_sha256"
     """SHA-256 of the whole value in hexadecimal; only when it was cut."""
+
+
+REDRIVEN_FROM_HEADER: Final = "dead_letter_redriven_from"
+"""Header of an input record that was refused before and sent again: topic/partition/offset of its dead letter."""

@@ -2,7 +2,7 @@
 
 import typer
 
-from stream.cli import topics
+from stream.cli import positions, topics
 from stream.cli.check import check
 from stream.cli.importing import import_events
 from stream.cli.produce import produce
@@ -24,6 +24,7 @@ app.command("simulate")(simulate)
 app.command("replay")(replay)
 app.command("worker")(worker)
 app.add_typer(topics.app, name="topics")
+app.add_typer(positions.app, name="positions")
 app.command("check")(check)
 app.command("produce")(produce)
 app.command("tail")(tail)

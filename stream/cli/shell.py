@@ -12,7 +12,10 @@ from kafka.errors import KafkaError
 
 from models.policy import PolicyError
 from stream.administration import AdministrationError
+from stream.checkpoint import CheckpointError
+from stream.cluster import ClusterError
 from stream.files import FileError
+from stream.reading import ReadingError
 from stream.settings import Settings, SettingsError, load_settings
 
 EXIT_FAILED: Final = 1
@@ -43,7 +46,7 @@ def errors_as_text(settings: Settings) -> Generator[None]:
         yield
     except (FileError, SettingsError, PolicyError) as error:
         fail(str(error), EXIT_USAGE)
-    except AdministrationError as error:
+    except (AdministrationError, CheckpointError, ClusterError, ReadingError) as error:
         fail(str(error))
     except (KafkaError, KafkaException) as error:
         fail(f"Kafka at {settings.bootstrap_servers}: {error}")
