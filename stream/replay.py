@@ -22,12 +22,15 @@ from processors.account import Step
 from processors.context import Context, day_of_date
 from processors.partition import NEVER, Partition
 from stream.files import Line, merge
+from stream.handling import partition_of
 
 SNAPSHOTS_FILE: Final = "snapshots.jsonl"
 TIER_CHANGES_FILE: Final = "tier-changes.jsonl"
 CHURN_RISK_FILE: Final = "churn-risk.jsonl"
 DEAD_LETTERS_FILE: Final = "dead-letters.jsonl"
 _FILES: Final = (SNAPSHOTS_FILE, TIER_CHANGES_FILE, CHURN_RISK_FILE, DEAD_LETTERS_FILE)
+DEFAULT_PARTITIONS: Final = 4
+"""As many as the topics have by default."""
 _TICK_ACCOUNTS: Final = 1000
 _PACK_EVENTS: Final = 50_000
 """Touched states are packed after as many events, which bounds the memory."""
@@ -102,11 +105,15 @@ class Replay:
         context: the policy.
         latest_ms: an event dated later is refused, unless `until` skips it.
         until: the last day that counts, as of its end; None for the day of the last event.
+        partitions: of the worker's inputs. Each has a clock of its own: a late event may come before or after the
+            alert that it would have prevented, depending on who else is in its partition.
     """
 
-    def __init__(self, context: Context, latest_ms: int, until: date | None = None) -> None:
+    def __init__(
+        self, context: Context, latest_ms: int, until: date | None = None, partitions: int = DEFAULT_PARTITIONS
+    ) -> None:
         self._context = context
-        self._accounts = Partition(context)
+        self._partitions = [Partition(context) for _ in range(partitions)]
         self._latest_ms = latest_ms
         self._until_ms = None if until is None else context.end_of_day_ms(day_of_date(until))
         self._outcomes: Counter[Outcome] = Counter()
@@ -129,7 +136,7 @@ class Replay:
                 self._take(paths, line, outputs)
                 progress(len(line.raw) + 1)
                 if number % _PACK_EVENTS == 0:
-                    self._accounts.commit(self._accounts.changes())
+                    self._pack()
             self._finish(outputs)
         return Summary(
             self._outcomes,
@@ -137,9 +144,9 @@ class Replay:
             self._skipped,
             self._tier_changes,
             self._churn_events,
-            +self._accounts.tiers,
-            +self._accounts.levels,
-            len(self._accounts),
+            sum((+one.tiers for one in self._partitions), Counter()),
+            sum((+one.levels for one in self._partitions), Counter()),
+            sum(map(len, self._partitions)),
             self._first_ms,
             self._last_ms,
         )
@@ -164,22 +171,26 @@ class Replay:
         self._first_ms = moment_ms if self._first_ms is None else min(self._first_ms, moment_ms)
         self._last_ms = moment_ms if self._last_ms is None else max(self._last_ms, moment_ms)
         if isinstance(event, ClockAdvanced):
-            self._accounts.clock_ms = max(self._accounts.clock_ms, moment_ms)
+            # As when it is produced: the clock of every partition.
+            for accounts in self._partitions:
+                accounts.clock_ms = max(accounts.clock_ms, moment_ms)
+                self._advance(accounts, outputs)
             self._outcomes[Outcome.APPLIED] += 1
         else:
-            step = self._accounts.apply(event)
+            accounts = self._partitions[partition_of(event.account_id.encode(), len(self._partitions))]
+            step = accounts.apply(event)
             if step.refusal is not None:
                 self._refuse(paths, line, step.refusal, outputs)
                 return
             assert step.outcome is not None, "an event that is not refused has an outcome"
             self._outcomes[step.outcome] += 1
             self._publish(step, outputs)
-        self._advance(outputs)
+            self._advance(accounts, outputs)
 
-    def _advance(self, outputs: _Outputs) -> None:
+    def _advance(self, accounts: Partition, outputs: _Outputs) -> None:
         while True:
             reached = 0
-            for _, step in self._accounts.tick(NEVER, _TICK_ACCOUNTS):
+            for _, step in accounts.tick(NEVER, _TICK_ACCOUNTS):
                 self._publish(step, outputs)
                 reached += 1
             if reached < _TICK_ACCOUNTS:
@@ -189,14 +200,20 @@ class Replay:
         end_ms = self._until_ms
         if end_ms is None and self._last_ms is not None:
             end_ms = self._context.end_of_day_ms(self._context.day_of(self._last_ms))
-        if end_ms is not None:
-            self._accounts.set_clock(max(end_ms, self._accounts.clock_ms))
-            self._advance(outputs)
-        self._accounts.commit(self._accounts.changes())
-        for account_id in sorted(self._accounts.account_ids()):
-            snapshot = self._accounts.take_snapshot(account_id)
+        for accounts in self._partitions:
+            if end_ms is not None:
+                accounts.set_clock(max(end_ms, accounts.clock_ms))
+                self._advance(accounts, outputs)
+        self._pack()
+        homes = {one: accounts for accounts in self._partitions for one in accounts.account_ids()}
+        for account_id in sorted(homes):
+            snapshot = homes[account_id].take_snapshot(account_id)
             outputs.write(SNAPSHOTS_FILE, snapshot.model_dump_json().encode())
-        self._accounts.commit(self._accounts.changes())
+        self._pack()
+
+    def _pack(self) -> None:
+        for accounts in self._partitions:
+            accounts.commit(accounts.changes())
 
     def _publish(self, step: Step, outputs: _Outputs) -> None:
         for event in step.outputs:

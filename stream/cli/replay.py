@@ -15,7 +15,7 @@ from models.policy import PolicyError, load_policy
 from processors.context import Context
 from stream.cli.shell import EXIT_USAGE, fail
 from stream.files import FileError
-from stream.replay import Replay, ReplayError, Summary, default_policy, total_bytes
+from stream.replay import DEFAULT_PARTITIONS, Replay, ReplayError, Summary, default_policy, total_bytes
 
 
 def replay(
@@ -25,6 +25,9 @@ def replay(
     until: Annotated[
         datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Last day that counts, as of its end.")
     ] = None,
+    partitions: Annotated[
+        int, typer.Option(min=1, max=1000, help="Of the worker's inputs; matters for late events only.")
+    ] = DEFAULT_PARTITIONS,
 ) -> None:
     """Replay files of events through the same core as the worker, on the event clock.
 
@@ -39,7 +42,9 @@ def replay(
         else:
             in_force = load_policy(policy)
         started = time.perf_counter()
-        run = Replay(Context(in_force), time.time_ns() // 1_000_000, None if until is None else until.date())
+        run = Replay(
+            Context(in_force), time.time_ns() // 1_000_000, None if until is None else until.date(), partitions
+        )
         with _progress(console) as progress:
             task = progress.add_task("events", total=total_bytes(events))
             summary = run.run(events, out, lambda size: progress.advance(task, size))
