@@ -113,6 +113,11 @@ class Partition:
         self._stale = sorted(self._packed, reverse=True)
         self._refreshed.clear()
 
+    def policy_settled(self) -> None:
+        """Take every account as evaluated under the context's policy."""
+        self._stale.clear()
+        self._refreshed.clear()
+
     def stale_count(self) -> int:
         """Count the accounts that `policy_changed` left to evaluate."""
         return len(self._stale)
@@ -258,6 +263,10 @@ class Partition:
                 if len(chosen) >= limit:
                     return chosen
         return chosen
+
+    def erasure_of(self, account_id: str) -> ErasedAccount | None:
+        """Give what is left of the last erasure of an account, if there was one."""
+        return self._mark(account_id)
 
     def _mark(self, account_id: str) -> ErasedAccount | None:
         if not self._erased and not self._newly_erased:

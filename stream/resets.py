@@ -23,8 +23,8 @@ _WRITTEN: Final = (STATE, PORTFOLIO, TIER_CHANGES, CHURN_RISK, SNAPSHOTS, DEAD_L
 
 
 _RECIPE: Final = """\
-there is something in {written}. To begin again in the same topics would repeat sequences, event ids and revisions from \
-1 with other contents: subscribers that know the old ones would drop the new ones. Nothing was changed.
+there is something in {written}. To begin again in the same topics would repeat sequences, event ids and revisions \
+from 1 with other contents: subscribers that know the old ones would drop the new ones. Nothing was changed.
 Rebuild beside it instead:
   1. set {application_id} and {topic_prefix} to new names, and {input_topic_prefix}={inputs}, so that the inputs are \
 read again from their beginning;
