@@ -1,6 +1,22 @@
 """A worker over Kafka and a replay of files come to the same result, value by value."""
 
-from tests.support.deployment import Deploy, History, differences, gaps
+import json
+import time
+from collections import Counter
+from collections.abc import Sequence
+from itertools import count
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from models.events import InputTopic
+from stream.files import merge
+from stream.replay import DEAD_LETTERS_FILE
+from stream.sending import Sender
+from stream.settings import Settings
+from stream.simulation.export import file_of
+from tests.support.deployment import Deploy, History, differences, gaps, replayed
+from tests.support.topics import headers_of, text_of
+from tests.support.worker import run_command
 
 
 def test_online_retail_comes_out_as_its_replay(online_retail: History, deploy: Deploy) -> None:
@@ -12,6 +28,64 @@ def test_online_retail_comes_out_as_its_replay(online_retail: History, deploy: D
     deployment.wait_settled(worker)
 
     published = deployment.published()
-    assert differences(online_retail.replayed, published) == []
+    assert differences(online_retail.replayed, published) == ""
     assert gaps(published.tier_changes) == gaps(published.churn_events) == []
     assert len(published.snapshots) == len(online_retail.replayed.snapshots) > 4000
+
+
+def test_a_company_on_three_topics_comes_out_as_its_replay(deploy: Deploy, tmp_path: Path) -> None:
+    """Orders, support and profiles are merged by record timestamp, so that the result is that of the merged files."""
+    folder = tmp_path / "company"
+    options = ("--accounts", "150", "--days", "500", "--until", "2026-06-30", "--currency", "GBP")
+    run_command({}, "simulate", "--out", str(folder), "--malformed-share", "0.02", *options)
+    files = [_in_order(folder / file_of(topic)) for topic in InputTopic]
+    expected = replayed(files, tmp_path / "replay")
+    deployment = deploy()
+    _send(files, deployment.settings)
+    worker = deployment.worker().start()
+
+    deployment.wait_settled(worker)
+
+    published = deployment.published()
+    assert differences(expected, published) == ""
+    assert gaps(published.tier_changes) == gaps(published.churn_events) == []
+    with (tmp_path / "replay" / DEAD_LETTERS_FILE).open("rb") as lines:
+        refused = Counter((one["reason"], one["value"]) for one in map(json.loads, lines))
+    letters = deployment.dead_letters()
+    assert Counter((headers_of(one)["dead_letter_reason"], text_of(one)) for one in letters) == refused
+    assert refused.total() > 50
+
+
+def _in_order(path: Path) -> Path:
+    """Write the lines of a file in the order of their times; one without a time stays behind the line before it.
+
+    A late event finds its account as the clock has left it, and the clock of a partition is not that of a whole file.
+    """
+    now_ms = time.time_ns() // 1_000_000
+    timed: list[tuple[int, bytes]] = []
+    for line in merge([path]):
+        moment_ms = line.occurred_ms
+        readable = moment_ms is not None and moment_ms <= now_ms
+        timed.append((moment_ms if readable and moment_ms is not None else timed[-1][0] if timed else 0, line.raw))
+    ordered = path.with_suffix(".ordered.jsonl")
+    ordered.write_bytes(b"".join(raw + b"\n" for _, raw in sorted(timed, key=lambda one: one[0])))
+    return ordered
+
+
+def _send(files: Sequence[Path], settings: Settings) -> None:
+    """Send files to their topics, each record a millisecond after the one before it.
+
+    Of records of one millisecond on several topics nobody can tell which came first: the worker takes them in an order
+    of its own, which need not be that of the files.
+    """
+    now_ms = time.time_ns() // 1_000_000
+    lines = list(merge(files, now_ms))
+    milliseconds = count(now_ms - 2 * len(lines))
+    # in the middle of the millisecond, so that no rounding reaches another
+    sender = Sender(settings, lambda: (next(milliseconds) + 0.5) / 1000)
+    for line in lines:
+        sender.send(line)
+    moments = [line.occurred_ms for line in lines if line.occurred_ms is not None]
+    sender.end_input(max(moment for moment in moments if moment <= now_ms), ZoneInfo("UTC"))
+    sender.close()
+    assert sender.failed == 0, sender.first_failure

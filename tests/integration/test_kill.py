@@ -29,7 +29,7 @@ def test_a_worker_that_is_killed_three_times_loses_and_repeats_nothing(
         pytest.fail(f"in {RUNS_MAX} runs the work was done before the last kill")
 
     published = deployment.published()
-    assert differences(history.replayed, published) == []
+    assert differences(history.replayed, published) == ""
     assert gaps(published.tier_changes) == gaps(published.churn_events) == []
 
 

@@ -155,7 +155,7 @@ def replayed(files: Iterable[Path], out: Path, *options: str) -> Published:
     )
 
 
-def differences(expected: Published, found: Published) -> list[str]:
+def differences(expected: Published, found: Published) -> str:
     """Say in what two are not equal, for a few accounts; nothing when they are.
 
     `as_of` of a snapshot is left out: a worker publishes none for a difference in it alone.
@@ -168,7 +168,7 @@ def differences(expected: Published, found: Published) -> list[str]:
         if unequal:
             said.append(f"{kind}: {len(unequal)} of {len(wanted)} accounts differ, {len(got)} were found")
         said.extend(f"{name}: {_first_difference(*pairs[name])}" for name in unequal[:_SHOWN])
-    return said
+    return "\n".join(said)
 
 
 def _kept(found: dict[str, Any], accounts: Container[str]) -> dict[str, Any]:
