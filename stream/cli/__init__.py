@@ -4,6 +4,7 @@ import typer
 
 from stream.cli import positions, topics
 from stream.cli.check import check
+from stream.cli.demo import demo
 from stream.cli.importing import import_events
 from stream.cli.produce import produce
 from stream.cli.reference import reference
@@ -19,6 +20,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     help="Event-driven account health: orders and support events in, tier changes and churn risks out.",
 )
+app.command("demo")(demo)
 app.command("import")(import_events)
 app.command("simulate")(simulate)
 app.command("replay")(replay)
