@@ -7,8 +7,8 @@ and all that follows from them is committed in one transaction, every `commit_in
 import asyncio
 import logging
 import time
-from collections.abc import Callable
-from typing import Final, NamedTuple
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, NamedTuple
 
 from confluent_kafka import KafkaException, Message, TopicPartition
 
@@ -28,7 +28,8 @@ from stream.telemetry import RebalanceKind, TransactionResult
 from stream.transactions import TransactionAbortedError, Transactions
 
 _log = logging.getLogger(__name__)
-_DUE_SLICE_ACCOUNTS: Final = 200
+_SLICE_ACCOUNTS: Final = 50
+_TICK_SECONDS: Final = 0.05
 _ABORTS_A_MINUTE_MAX: Final = 2
 _MINUTE_SECONDS: Final = 60.0
 
@@ -101,7 +102,8 @@ class Engine:
         """Join the group. Records follow."""
         await self._transactions.start()
         self._poller.start()
-        self._background.append(asyncio.create_task(self._commit_regularly()))
+        for what, work in (("a commit", self._commit_regularly()), ("a tick", self._let_time_pass())):
+            self._background.append(asyncio.create_task(self._guarded(what, work)))
 
     async def stop(self) -> None:
         """Finish the batch in hand, commit, give every partition back."""
@@ -155,9 +157,6 @@ class Engine:
                     task.process(run.topic, run.messages, self._transactions.produce)
                     self._transactions.serve()
                     self._monitor.processed(time.perf_counter() - started, len(run.messages))
-                    while task.tick(_DUE_SLICE_ACCOUNTS, self._transactions.produce) == _DUE_SLICE_ACCOUNTS:
-                        self._transactions.serve()
-                        await asyncio.sleep(0)
                     if self._transactions.is_half_full() or task.is_full():
                         await self._commit()
         except Exception as error:  # noqa: BLE001  # an event must never be lost: whatever it is, the worker ends
@@ -272,21 +271,30 @@ class Engine:
     async def _commit_regularly(self) -> None:
         while True:
             await asyncio.sleep(self._settings.commit_interval_ms / 1000)
-            try:
-                async with self._lock:
-                    await self._let_time_pass()
-                    await self._commit()
-            except Exception as error:  # noqa: BLE001  # an unknown state must not be worked on
-                _log.exception("a commit failed")
-                self.fail(f"a commit failed: {error!r}")
-                return
+            async with self._lock:
+                await self._commit()
+
+    async def _guarded(self, what: str, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except Exception as error:  # noqa: BLE001  # an unknown state must not be worked on
+            _log.exception("%s failed", what)
+            self.fail(f"{what} failed: {error!r}")
 
     async def _let_time_pass(self) -> None:
-        for task in list(self._tasks.values()):
-            if not task.resetting:
-                task.tick(_DUE_SLICE_ACCOUNTS, self._transactions.produce)
-                task.publish_snapshots(self._transactions.produce)
+        """Advance due accounts and publish snapshots, a slice at a time: no event waits for more than a slice."""
+        while True:
+            more = False
+            for task in list(self._tasks.values()):
+                async with self._lock:
+                    if self._tasks.get(task.partition) is task and not task.resetting:
+                        advanced = task.tick(_SLICE_ACCOUNTS, self._transactions.produce)
+                        published = task.publish_snapshots(_SLICE_ACCOUNTS, self._transactions.produce)
+                        more = more or _SLICE_ACCOUNTS in {advanced, published}
+                        if self._transactions.is_half_full() or task.is_full():
+                            await self._commit()
                 await asyncio.sleep(0)
+            await asyncio.sleep(0 if more else _TICK_SECONDS)
 
     async def _commit(self) -> None:
         """Commit what the tasks did; the lock is held."""

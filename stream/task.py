@@ -5,6 +5,7 @@ Its accounts, its clock, its position in each input, and what the open transacti
 
 from collections import Counter
 from collections.abc import Callable
+from itertools import islice
 from typing import Final
 
 from confluent_kafka import Message
@@ -34,7 +35,6 @@ from stream.topics import event_source
 Produce = Callable[[OutRecord], None]
 _CATCHING_UP_MS: Final = 10_000
 """Snapshots are held back while the next record is older than this."""
-_SNAPSHOTS_A_COMMIT: Final = 500
 _HOUR_MS: Final = 3_600_000
 _MS: Final = 1000
 _STEP_BYTES: Final = 250
@@ -144,8 +144,8 @@ class PartitionTask:
             self.tally.ticks += 1
         return reached
 
-    def publish_snapshots(self, produce: Produce) -> int:
-        """Publish the snapshots that are due, unless the task is catching up; returns how many."""
+    def publish_snapshots(self, limit: int, produce: Produce) -> int:
+        """Publish at most `limit` snapshots that are due, unless the task is catching up; returns how many."""
         pending = self.accounts.snapshots_pending
         if not pending:
             return 0
@@ -155,7 +155,7 @@ class PartitionTask:
             return 0
         held_since_ms = now_ms - self._settings.snapshot_interval_ms
         recent = {one: at for one, at in self._snapshot_ms.items() if at > held_since_ms}
-        ready = sorted(one for one in pending if one not in recent)[:_SNAPSHOTS_A_COMMIT]
+        ready = list(islice((one for one in pending if one not in recent), limit))
         for account_id in ready:
             state = self.accounts.get(account_id)
             assert state is not None
