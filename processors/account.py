@@ -44,12 +44,13 @@ class Step(NamedTuple):
     erased: ErasedAccount | None = None
 
 
-def apply(
+def apply(  # noqa: PLR0913  # two moments: what time it is, and how far time had come
     state: AccountState | None,
     event: AccountEvent,
     context: Context,
     *,
     now_ms: int = 0,
+    clock_ms: int = 0,
     erased: ErasedAccount | None = None,
 ) -> Step:
     """Apply one event to its account.
@@ -62,12 +63,14 @@ def apply(
         event: any event of the account.
         context: the policy and what follows from it.
         now_ms: the live clock in epoch milliseconds; 0 with the event clock, where the event's own time counts.
+        clock_ms: how far time had come before the event. Due days up to there come first even if nobody has looked
+            yet, so that a late event finds the same account whenever time is noticed.
         erased: what is left of an erasure of this account, if there was one.
     """
     if erased is not None and event.occurred_ms <= erased.erased_ms:
         return Step(state, outcome=Outcome.ERASED)
     if isinstance(event, AccountErased):
-        return _erase(state, event, erased, context, now_ms)
+        return _erase(state, event, erased, context, max(now_ms, clock_ms))
     try:
         read = _read(event, context)
     except MissingRateError as error:
@@ -78,9 +81,9 @@ def apply(
         state = AccountState(event.account_id, incarnation=incarnation, policy_version=context.policy.version)
     elif (outcome := _ignored(state, event, print_)) is not None:
         return Step(state, outcome=outcome)
+    outputs = _catch_up(state, context.day_of(max(state.as_of_ms, event.occurred_ms, now_ms, clock_ms)), context)
     moment_ms = max(state.as_of_ms, event.occurred_ms, now_ms)
     as_of_day = context.day_of(moment_ms)
-    outputs = _catch_up(state, as_of_day, context)
     outcome = _take(state, event, read, as_of_day, context)
     _remember(state, event, print_)
     outputs += _conclude(state, moment_ms, _cause(event, outcome), event.event_id, context)
