@@ -1,5 +1,6 @@
 """The Faust app: one agent for each input, and the accounts as a table."""
 
+import tempfile
 from typing import Any, Final
 
 import faust
@@ -31,6 +32,8 @@ def build_app(settings: Settings, engine: Engine) -> faust.App:
         # Two agents' batches in hand are enough: what waits, waits in the engine, where it is counted.
         stream_buffer_maxsize=2,
         autodiscover=False,
+        # Faust makes this folder, and writes nothing into it here.
+        datadir=tempfile.gettempdir(),
     )
     install(app, engine, tuple(settings.topics.of_input(topic) for topic in InputTopic))
     for topic in InputTopic:
