@@ -64,6 +64,8 @@ class Cluster:
         if len(set(bound.values())) > 1:
             shown = ", ".join(f"{name} {count}" for name, count in bound.items())
             raise ClusterError(f"the inputs and the state must have the same number of partitions: {shown}")
+        self.counts: Final = counts
+        """How many partitions each topic has, by full name."""
         self.partitions: Final = counts[inputs[0]]
         self.topic_ids: Final = self._embedded_ids(inputs) if settings.embedded_broker else self._ids(inputs)
 

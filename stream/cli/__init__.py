@@ -3,6 +3,7 @@
 import typer
 
 from stream.cli import positions, topics
+from stream.cli.audit import audit
 from stream.cli.check import check
 from stream.cli.demo import demo
 from stream.cli.importing import import_events
@@ -27,6 +28,7 @@ app.command("replay")(replay)
 app.command("worker")(worker)
 app.add_typer(topics.app, name="topics")
 app.add_typer(positions.app, name="positions")
+app.command("audit")(audit)
 app.command("check")(check)
 app.command("produce")(produce)
 app.command("tail")(tail)
