@@ -13,9 +13,7 @@ from tests.support.broker import KafkaBroker, missing_tools
 
 # `--hypothesis-profile thorough` looks harder. No deadline: the machine may be busy.
 hypothesis.settings.register_profile("default", max_examples=50, deadline=None, print_blob=True)
-hypothesis.settings.register_profile(
-    "thorough", hypothesis.settings.get_profile("default"), max_examples=2000
-)
+hypothesis.settings.register_profile("thorough", hypothesis.settings.get_profile("default"), max_examples=2000)
 hypothesis.settings.load_profile("default")
 
 
@@ -39,10 +37,7 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
     """A real broker, shared by the run: use topics, groups and transactional ids of your own."""
     if missing := missing_tools():
-        message = (
-            f"no Kafka broker without {' and '.join(missing)}:"
-            " apt-get install openjdk-17-jre-headless maven"
-        )
+        message = f"no Kafka broker without {' and '.join(missing)}: apt-get install openjdk-17-jre-headless maven"
         if os.environ.get("CI") == "true":
             pytest.fail(message, pytrace=False)
         pytest.skip(message)

@@ -59,9 +59,7 @@ def test_every_ignored_rule_stands_on_its_own_line() -> None:
 def test_every_override_of_mypy_has_a_reason() -> None:
     """A relaxation of the type checker names its modules and says why on that line."""
     overrides = PROJECT.split("[[tool.mypy.overrides]]")[1:]
-    modules = [
-        line for text in overrides for line in text.splitlines() if line.startswith("module")
-    ]
+    modules = [line for text in overrides for line in text.splitlines() if line.startswith("module")]
 
     assert len(modules) == len(overrides)
     assert [line for line in modules if not REASON.search(line)] == []

@@ -195,9 +195,7 @@ class KafkaBroker:
         self.stop()
         self.start()
 
-    def create_topics(
-        self, *names: str, partitions: int = 4, config: Mapping[str, str] | None = None
-    ) -> None:
+    def create_topics(self, *names: str, partitions: int = 4, config: Mapping[str, str] | None = None) -> None:
         """Create topics and wait until they can be written to."""
         admin = self._admin()
         new = [NewTopic(name, partitions, 1, config=dict(config or {})) for name in names]
@@ -224,9 +222,7 @@ class KafkaBroker:
         # 22 characters of base64, the first of which may not look like a flag
         cluster_id = f"A{secrets.token_urlsafe(16)[1:]}"
         storage = [*java, "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(draft)]
-        done = subprocess.run(
-            storage, check=False, capture_output=True, text=True, timeout=_FORMAT_TIMEOUT_S
-        )
+        done = subprocess.run(storage, check=False, capture_output=True, text=True, timeout=_FORMAT_TIMEOUT_S)
         if done.returncode != 0:
             raise RuntimeError(f"Kafka could not format its folder: {done.stdout}{done.stderr}")
         draft.rename(properties)
