@@ -97,15 +97,16 @@ class Partition:
     def apply(self, event: AccountEvent, now_ms: int = 0) -> Step:
         """Apply one event; the clock moves to it, or to the live clock if that is given.
 
-        A late one finds its account as time has left it, whether or not `tick` has reached the account yet.
+        A late one finds its account as time has left it, whether or not `tick` has reached the account yet. A refused
+        one moves nothing.
         """
-        clock_ms = self.clock_ms
-        self.clock_ms = max(self.clock_ms, now_ms or event.occurred_ms)
         account_id = event.account_id
         state = self.get(account_id)
         due_day = None if state is None else state.due_day
         mark = self._mark(account_id)
-        step = apply(state, event, self.context, now_ms=now_ms, clock_ms=clock_ms, erased=mark)
+        step = apply(state, event, self.context, now_ms=now_ms, clock_ms=self.clock_ms, erased=mark)
+        if step.refusal is None:
+            self.clock_ms = max(self.clock_ms, now_ms or event.occurred_ms)
         if step.erased is not None:
             self._newly_erased[self._mark_key(account_id)] = step.erased
         if step.changed:

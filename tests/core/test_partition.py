@@ -237,6 +237,18 @@ def test_other_accounts_change_nothing_when_events_come_in_order(policy: Policy,
     assert together(policy, in_order, _halves, ticking=True) == expected
 
 
+def test_a_refused_event_does_not_move_the_clock() -> None:
+    """An order that has no rate leaves the partition as it was, its clock too."""
+    partition = Partition(Context(policy_of()))
+    partition.apply(read_event("d0 order 100", 0, "A"))
+    before = seen(partition)
+
+    step = partition.apply(read_event("d40 order 100 currency=JPY", 1, "B"))
+
+    assert step.refusal is not None
+    assert seen(partition) == before
+
+
 @table("""
 | limit | ticks before the abort | told after it |
 | 1     | 1                      | A B C         |
