@@ -50,6 +50,8 @@ class Identity(NamedTuple):
     """Sequence, or revision of a snapshot, or offset of the record that a dead letter was."""
 
     def __str__(self) -> str:
+        if self.kind == FOREIGN:
+            return "a record that no worker wrote"
         return f"{self.kind} {self.name}/{self.incarnation}/{self.number}"
 
 
