@@ -42,7 +42,9 @@ class Consumer(FaustConsumer):
             ConsumerMessage(
                 name,
                 tp.partition,
-                batch.run.messages[-1].offset() or 0,
+                # Not the records' own: Faust drops what is not ahead of what it has seen, and after an abort the same
+                # records come again; it would also keep a list of the gaps between batches.
+                _NO_OFFSET,
                 0.0,
                 0,
                 None,
