@@ -20,6 +20,7 @@ from stream.topics import group_id
 _POLL_SECONDS: Final = 0.05
 _POLL_RECORDS: Final = 5000
 _LAG_SECONDS: Final = 1.0
+_METADATA_SECONDS: Final = 30.0
 
 
 class Owner(Protocol):
@@ -81,6 +82,9 @@ class Poller:
                 "fetch.wait.max.ms": 20,
                 "fetch.message.max.bytes": 2 * 1024 * 1024,
                 "queued.max.messages.kbytes": max(1024, settings.buffer_bytes // 1024),
+                # By default an input that found the client's queue full is not fetched for a second, in which its
+                # partition would go on without it.
+                "fetch.queue.backoff.ms": 10,
                 "allow.auto.create.topics": settings.embedded_broker,
             }
         )
@@ -131,6 +135,10 @@ class Poller:
 
     def _run(self) -> None:
         try:
+            # The client looks for the leaders of topics that are assigned and not subscribed to once a second: known
+            # beforehand, they are fetched at once when a partition opens.
+            for topic in InputTopic:
+                self._consumer.list_topics(self._name(topic), _METADATA_SECONDS)
             self._consumer.subscribe(
                 [self._names.orders], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
             )
