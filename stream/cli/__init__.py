@@ -2,7 +2,7 @@
 
 import typer
 
-from stream.cli import positions, topics
+from stream.cli import dead_letters, positions, topics
 from stream.cli.audit import audit
 from stream.cli.check import check
 from stream.cli.demo import demo
@@ -29,6 +29,7 @@ app.command("worker")(worker)
 app.add_typer(topics.app, name="topics")
 app.add_typer(positions.app, name="positions")
 app.command("audit")(audit)
+app.add_typer(dead_letters.app, name="dead-letters")
 app.command("check")(check)
 app.command("produce")(produce)
 app.command("tail")(tail)
