@@ -97,7 +97,7 @@ def test_waiting_begins_anew_for_each_wait() -> None:
     inputs.received(PROFILES, _messages(PROFILES, [9]))
     assert inputs.next_run(10, now_seconds=1.3) is None, "orders are behind their end since 1.2"
     assert inputs.next_run(10, now_seconds=2.2) is None
-    assert _drained(inputs, now_seconds=2.3) == "p9"
+    assert _drained(inputs, now_seconds=2.4) == "p9"
 
 
 def test_a_record_after_the_end_is_news() -> None:
