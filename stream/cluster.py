@@ -1,10 +1,12 @@
 """What the worker must know of the brokers: partition counts, topic ids, and which offsets exist."""
 
+import time
 from typing import Final, NamedTuple
 
 from confluent_kafka import (
     ConsumerGroupTopicPartitions,
     IsolationLevel,
+    KafkaError,
     KafkaException,
     TopicCollection,
     TopicPartition,
@@ -17,6 +19,8 @@ from stream.settings import Settings
 from stream.topics import group_id
 
 _TIMEOUT_SECONDS: Final = 30.0
+_RETRY_SECONDS: Final = 0.1
+_LEADER_MOVES: Final = frozenset({KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE})
 _ENDS: Final = (OffsetSpec.earliest(), OffsetSpec.latest())  # type: ignore[no-untyped-call]  # the client's
 
 
@@ -73,11 +77,19 @@ class Cluster:
         """Ask which offsets of a partition exist, up to the end or to the first open transaction."""
         level = IsolationLevel.READ_COMMITTED if read_committed else IsolationLevel.READ_UNCOMMITTED
         one = TopicPartition(topic, partition)
-        first, last = (
-            self._admin.list_offsets({one: spec}, isolation_level=level, request_timeout=_TIMEOUT_SECONDS)[one]
-            for spec in _ENDS
-        )
-        return Range(first.result(_TIMEOUT_SECONDS).offset, last.result(_TIMEOUT_SECONDS).offset)
+        deadline = time.monotonic() + _TIMEOUT_SECONDS
+        while True:
+            first, last = (
+                self._admin.list_offsets({one: spec}, isolation_level=level, request_timeout=_TIMEOUT_SECONDS)[one]
+                for spec in _ENDS
+            )
+            try:
+                return Range(first.result(_TIMEOUT_SECONDS).offset, last.result(_TIMEOUT_SECONDS).offset)
+            except KafkaException as error:
+                # The client asks the leader that it knows: a new topic may have none yet, and one may have moved.
+                if error.args[0].code() not in _LEADER_MOVES or time.monotonic() > deadline:
+                    raise
+            time.sleep(_RETRY_SECONDS)
 
     def committed(self, partition: int) -> dict[InputTopic, int | None]:
         """Ask for the group's stable committed offsets of a partition's inputs; None where there is none.
