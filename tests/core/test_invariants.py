@@ -13,9 +13,10 @@ from models.state import OPEN_TICKETS_MAX, RECENT_EVENT_BYTES, RECENT_EVENTS_MAX
 from processors.account import Step, advance, apply
 from processors.context import Context
 from processors.publish import snapshot
+from processors.recent import fingerprint, seen
 from processors.support import SupportKind
 from tests.core.histories import FIRST, Arrival, histories, policies
-from tests.support.scenario import ACCOUNT, DAY_MS, make_event, policy_of
+from tests.support.scenario import ACCOUNT, DAY_MS, make_event, policy_of, read_event
 
 
 def walk(policy: Policy, history: list[Arrival]) -> Iterator[tuple[AccountState, Step, Context]]:
@@ -190,3 +191,14 @@ def test_exactly_32_event_ids_are_remembered() -> None:
 
     assert apply(state, events[1], context).outcome == "duplicate"
     assert apply(state, events[0], context).outcome == "applied"
+
+
+def test_remembered_ids_are_compared_as_wholes() -> None:
+    """An id whose hash lies across two remembered ones was not seen; beside such a one, it still is found."""
+    event = read_event("d0 order 1", 0)
+    mark = fingerprint(event)
+    across = bytes(4) + mark[:8] + bytes(12)
+
+    assert seen(across, mark) is None
+    assert seen(across + mark, mark) == "duplicate"
+    assert seen(across + mark[:8] + bytes(4), mark) == "conflict"
