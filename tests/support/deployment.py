@@ -71,6 +71,8 @@ class Deployment:
             # the shortest that is allowed, so that a test need not wait for what a silent worker held
             "ACCOUNT_HEALTH_SESSION_TIMEOUT_MS": "6000",
             "ACCOUNT_HEALTH_SNAPSHOT_INTERVAL_MS": "0",
+            # a machine that is busy for a second must not change in what order the inputs are merged
+            "ACCOUNT_HEALTH_MAX_TASK_IDLE_MS": "30000",
             **{f"ACCOUNT_HEALTH_{name.upper()}": value for name, value in changed.items()},
         }
         self.settings: Final[Settings] = load_settings(self.variables)
@@ -148,6 +150,11 @@ Deploy = Callable[..., Deployment]
 def replayed(files: Iterable[Path], out: Path, *options: str) -> Published:
     """Run `account-health replay` and read what it wrote."""
     run_command({}, "replay", *map(str, files), "--out", str(out), *options)
+    return published_by_replay(out)
+
+
+def published_by_replay(out: Path) -> Published:
+    """Read what a replay wrote."""
     return Published(
         _by_account(_lines(out / TIER_CHANGES_FILE)),
         _by_account(_lines(out / CHURN_RISK_FILE)),
