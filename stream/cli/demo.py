@@ -37,7 +37,7 @@ def demo(  # noqa: PLR0913  # typer: one argument an option
     company, and then goes on with its life, sped up. Ctrl-C ends it. Exits with 1 if anything fails.
     """
     started = time.monotonic()
-    # The worker's log and the clients are not needed by any other command.
+    # What only this command needs takes a while to import.
     from stream.demo.display import display_for  # noqa: PLC0415
     from stream.demo.show import Demo  # noqa: PLC0415
 

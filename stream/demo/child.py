@@ -35,7 +35,8 @@ class WorkerChild:
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603  # our own command line
                 _COMMAND,
-                env=environment(self._variables),
+                # What it leaves in the folder for temporary files goes with the demo's own.
+                env={**environment(self._variables), "TMPDIR": str(self.log_file.parent)},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

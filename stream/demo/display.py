@@ -76,5 +76,5 @@ class LineDisplay:
 
 
 def display_for(console: Console) -> Display:
-    """Choose by where the console writes to."""
-    return LiveDisplay(console) if console.is_terminal else LineDisplay(console)
+    """Choose by where the console writes to; a terminal that cannot move its cursor gets lines too."""
+    return LiveDisplay(console) if console.is_terminal and not console.is_dumb_terminal else LineDisplay(console)

@@ -1,5 +1,6 @@
 """The company's records on their way to the broker: the history at once, then its life, sped up."""
 
+import itertools
 import threading
 import time
 from collections import Counter
@@ -7,13 +8,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from confluent_kafka import KafkaException
-from kafka.partitioner.default import murmur2
 
 from models.events import ClockAdvanced, InputTopic
-from models.fields import epoch_ms, from_epoch_ms
+from models.fields import EPOCH, epoch_ms, from_epoch_ms
 from stream.demo.options import AHEAD_DAYS_MAX
 from stream.embedded import PARTITIONS
 from stream.files import Line
+from stream.handling import partition_of
 from stream.sending import Sender, SendingError
 from stream.settings import Settings
 from stream.simulation import SimulatedRecord, Simulation
@@ -55,6 +56,8 @@ class Feeder:
         self._company = company
         self._now = now
         self._ms_per_second = hours_per_second * _MS_PER_HOUR
+        # One company for both parts: making it anew up to the present moment takes as long as its history.
+        self._records = company.live(EPOCH)
         self._live = threading.Event()
         self._stopping = threading.Event()
         self._unread_bytes: Counter[tuple[InputTopic, int]] = Counter()
@@ -85,20 +88,26 @@ class Feeder:
         try:
             self._send_history(sender)
             self._live.wait()
-            self._send_life(sender)
+            if not self._stopping.is_set():
+                self._send_life(sender)
         except KafkaException as error:
             self.failure = str(error)
         finally:
             sender.close()
 
     def _send_history(self, sender: Sender) -> None:
-        for number, record in enumerate(self._company.history(self._now), start=1):
+        now_ms = epoch_ms(self._now)
+        for record in self._records:
             if self._stopping.is_set():
                 return
-            self._send(sender, record, number)
+            if record.produced_ms >= now_ms:
+                # The first of the live part waits for its turn.
+                self._records = itertools.chain((record,), self._records)
+                break
+            self._send(sender, record)
         key = next(self._company.personas()).account_id
         sender.send(Line(0, 0, b'{"type": "order.completed", "event_id": "cut off', InputTopic.ORDERS, key, None))
-        self._send_clock(sender, epoch_ms(self._now))
+        self._send_clock(sender, now_ms)
         sender.flush()
         self._note_failures(sender)
         self.history_records = sender.delivered
@@ -108,7 +117,7 @@ class Feeder:
         started = time.monotonic()
         midnight_ms = (start_ms // _DAY_MS + 1) * _DAY_MS
         end_ms = epoch_ms(datetime.now(UTC) + timedelta(days=AHEAD_DAYS_MAX - 1))
-        for number, record in enumerate(self._company.live(self._now), start=1):
+        for record in self._records:
             while midnight_ms <= record.produced_ms:
                 self._wait_until(sender, started + (midnight_ms - start_ms) / self._ms_per_second)
                 if self._stopping.is_set():
@@ -121,15 +130,15 @@ class Feeder:
             if record.produced_ms >= end_ms:
                 self.ended = True
                 return
-            self._send(sender, record, number)
+            self._send(sender, record)
             self._note_failures(sender)
 
     def _wait_until(self, sender: Sender, moment: float) -> None:
         while (left := moment - time.monotonic()) > 0 and not self._stopping.is_set():
             sender.wait(min(left, _WAIT_S))
 
-    def _send(self, sender: Sender, record: SimulatedRecord, number: int) -> None:
-        sender.send(Line(0, number, record.value, record.topic, record.key.decode(), record.produced_ms))
+    def _send(self, sender: Sender, record: SimulatedRecord) -> None:
+        sender.send(Line(0, 0, record.value, record.topic, record.key.decode(), record.produced_ms))
         place = record.topic, self._partition_of(record.key)
         self._unread_bytes[place] += len(record.value) + _RECORD_BYTES
         if self._unread_bytes[place] > _UNREAD_BYTES_MAX:
@@ -140,7 +149,7 @@ class Feeder:
 
     def _partition_of(self, key: bytes) -> int:
         if (partition := self._partitions.get(key)) is None:
-            partition = self._partitions[key] = (murmur2(key) & 0x7FFFFFFF) % PARTITIONS
+            partition = self._partitions[key] = partition_of(key, PARTITIONS)
         return partition
 
     def _note_failures(self, sender: Sender) -> None:

@@ -74,7 +74,7 @@ class Options:
             "instance_id": _INSTANCE_ID,
             "topic_prefix": "demo.",
             "clock": "event",
-            "future_tolerance_hours": str((AHEAD_DAYS_MAX) * _HOURS_A_DAY),
+            "future_tolerance_hours": str(AHEAD_DAYS_MAX * _HOURS_A_DAY),
             "session_timeout_ms": str(_SESSION_TIMEOUT_MS),
             "max_poll_interval_ms": str(_SESSION_TIMEOUT_MS),
             "http_host": "127.0.0.1",

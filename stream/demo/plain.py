@@ -2,13 +2,17 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Final
+
+from rich.cells import cell_len
 
 from models.outputs import ChurnEvent, ChurnLevel, Tier, TierChanged
 from stream.demo import words
 from stream.demo.story import OUTPUTS, Story
 from stream.demo.view import Phase, View
 
-_LATEST = 5
+_LATEST: Final = 5
+_NAME_CELLS: Final = 31
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +45,7 @@ def progress_line(view: View) -> str:
 def change_line(change: TierChanged | ChurnEvent, story: Story, currency: str) -> str:
     """Give a change in a line: when, who, from where to where, why."""
     name = words.plain(story.name(change.account_id))
-    begin = f"{words.day(change.occurred_at):>11}  {name:<30}  "
+    begin = f"{words.day(change.occurred_at):>11}  {name}{' ' * (_NAME_CELLS - cell_len(name))}  "
     if isinstance(change, TierChanged):
         move = f"tier {change.previous_tier or 'new'} → {change.tier}"
         scores = f"score {words.score(change.score_before)} → {words.score(change.score)}"

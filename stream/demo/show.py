@@ -78,6 +78,20 @@ class Demo:
             DemoError: if something does not work; the log stays.
             KeyboardInterrupt: as it comes.
         """
+        try:
+            self._run(display)
+        except KafkaException as error:
+            raise DemoError(f"the embedded broker: {error.args[0]}") from error
+
+    def summary(self) -> Iterable[str]:
+        """Give the lines that sum up the history, once it is done."""
+        return () if self.timing is None else summary(self._view(), self.timing)
+
+    def clean_up(self) -> None:
+        """Remove the log."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _run(self, display: Display) -> None:
         with ExitStack() as stack:
             broker = stack.enter_context(EmbeddedBroker())
             variables = self._options.variables(broker.bootstrap_servers, self._port)
@@ -92,18 +106,7 @@ class Demo:
             child.start()
             feeder.start()
             stack.enter_context(display)
-            try:
-                self._watch(display, reader, child, feeder)
-            except KafkaException as error:
-                raise DemoError(f"the embedded broker: {error.args[0]}") from error
-
-    def summary(self) -> Iterable[str]:
-        """Give the lines that sum up the history, once it is done."""
-        return () if self.timing is None else summary(self._view(), self.timing)
-
-    def clean_up(self) -> None:
-        """Remove the log."""
-        shutil.rmtree(self._folder, ignore_errors=True)
+            self._watch(display, reader, child, feeder)
 
     def _elapsed_s(self) -> float:
         return time.monotonic() - self._started
@@ -203,5 +206,4 @@ class Demo:
             hours_per_second=self._options.hours_per_second,
             currency=self._currency,
             url=f"http://127.0.0.1:{self._port}",
-            log_file=str(self.log_file),
         )

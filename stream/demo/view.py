@@ -40,7 +40,6 @@ class View:
     currency: str
     url: str
     """Of the worker, without a path."""
-    log_file: str
 
     @property
     def seconds_per_day(self) -> float:
