@@ -1,0 +1,61 @@
+"""Workers that are asked to stop, that join and that leave, under load."""
+
+from pathlib import Path
+
+from tests.support.deployment import Deploy, History, differences, gaps
+from tests.support.polling import eventually
+
+GRACE_S = 25.0
+"""The default grace period of a worker."""
+
+
+def test_a_worker_that_is_stopped_under_load_loses_and_repeats_nothing(
+    online_retail: History, deploy: Deploy, tmp_path: Path
+) -> None:
+    """SIGTERM ends a busy worker with 0 within its grace period, and the next one goes on where it was."""
+    history = online_retail.part(4, tmp_path)
+    deployment = deploy(batch_records="50", commit_interval_ms="50")
+    deployment.produce(history.path, "--end-of-input")
+    view, worker = deployment.view, deployment.worker().start()
+    sent = view.sent()
+
+    def busy() -> bool:
+        view.update()
+        return view.processed() > sent // 4
+
+    eventually(busy, "a quarter is processed", timeout_s=60, interval_s=0)
+    code = worker.terminate(GRACE_S)
+    view.update()
+    processed = view.processed()
+    worker.start()
+    deployment.wait_settled(worker)
+
+    assert code == 0
+    assert processed < sent, "the work was done before the worker was stopped"
+    published = deployment.published()
+    assert differences(history.replayed, published) == ""
+    assert gaps(published.tier_changes) == gaps(published.churn_events) == []
+
+
+def test_a_second_worker_that_joins_and_leaves_changes_nothing(
+    online_retail: History, deploy: Deploy, tmp_path: Path
+) -> None:
+    """While records keep coming, partitions go to a second worker and come back, and every result is as in a replay."""
+    history = online_retail.part(4, tmp_path)
+    deployment = deploy(batch_records="50", commit_interval_ms="50")
+    first, second = deployment.worker("worker-0"), deployment.worker("worker-1")
+    first.start().wait_ready()
+    with deployment.producing(history.path, "--end-of-input", "--rate", "700") as producing:
+        second.start()
+        eventually(lambda: "opened partition" in second.log, "the second worker holds partitions", timeout_s=60)
+        assert producing.poll() is None, "all was sent before the second worker had joined"
+        code = second.terminate(GRACE_S)
+        assert producing.wait(60) == 0
+
+    deployment.wait_settled(first)
+
+    assert code == 0
+    assert "revoked" in first.log
+    published = deployment.published()
+    assert differences(history.replayed, published) == ""
+    assert gaps(published.tier_changes) == gaps(published.churn_events) == []
