@@ -40,7 +40,8 @@ class Batch(NamedTuple):
     task: PartitionTask
     epoch: int
     """Of the task when it was dealt: an abort since then has made it stale."""
-    run: Run
+    runs: list[Run]
+    """In the order in which they come; the agent of the first one's topic gets them all."""
 
 
 class Engine:
@@ -85,7 +86,7 @@ class Engine:
 
     def name_of(self, batch: Batch) -> str:
         """Give the full name of a batch's topic."""
-        return self._settings.topics.of_input(batch.run.topic)
+        return self._settings.topics.of_input(batch.runs[0].topic)
 
     async def connect(self) -> None:
         """Look at the topics.
@@ -148,20 +149,22 @@ class Engine:
 
     async def process(self, batch: Batch) -> None:
         """Process a batch, unless its partition has gone to another worker or back to its last commit since."""
-        task, epoch, run = batch
+        task, epoch, runs = batch
         try:
             async with self._lock:
                 if self._tasks.get(task.partition) is task and task.epoch == epoch:
                     started = time.perf_counter()
                     self._transactions.begin()
-                    task.process(run.topic, run.messages, self._transactions.produce)
+                    for run in runs:
+                        task.process(run.topic, run.messages, self._transactions.produce)
                     self._transactions.serve()
-                    self._monitor.processed(time.perf_counter() - started, len(run.messages))
+                    records = sum(len(run.messages) for run in runs)
+                    self._monitor.processed(time.perf_counter() - started, records)
                     if self._transactions.is_half_full() or task.is_full():
                         await self._commit()
         except Exception as error:  # noqa: BLE001  # an event must never be lost: whatever it is, the worker ends
-            _log.exception("a batch of %s [%s] failed", run.topic, task.partition)
-            self.fail(f"a batch of {run.topic} [{task.partition}] failed: {error!r}")
+            _log.exception("a batch of partition %s failed", task.partition)
+            self.fail(f"a batch of partition {task.partition} failed: {error!r}")
         finally:
             task.busy = False
             self._resume(task)
@@ -254,11 +257,11 @@ class Engine:
             task = tasks[(self._turn + step) % len(tasks)]
             if task.busy or task.resetting or self._stopping:
                 continue
-            run = task.inputs.next_run(self._settings.batch_records, now_seconds)
-            if run is not None:
+            runs = task.inputs.next_runs(self._settings.batch_records, now_seconds)
+            if runs:
                 self._turn = (self._turn + step + 1) % len(tasks)
                 task.busy = True
-                return Batch(task, task.epoch, run)
+                return Batch(task, task.epoch, runs)
         return None
 
     def _resume(self, task: PartitionTask) -> None:

@@ -78,6 +78,17 @@ class Inputs:
         one = self._inputs[topic]
         return one.head_timestamp_ms() if one.messages else None
 
+    def next_runs(self, limit: int, now_seconds: float) -> list[Run]:
+        """Take the records that come next, of whatever inputs, at most `limit` together.
+
+        Inputs that alternate make short runs: dealt one by one, each would cost as much as a long one.
+        """
+        runs: list[Run] = []
+        while limit > 0 and (run := self.next_run(limit, now_seconds)) is not None:
+            runs.append(run)
+            limit -= len(run.messages)
+        return runs
+
     def next_run(self, limit: int, now_seconds: float) -> Run | None:
         """Take the records that come next, all of one input, at most `limit`.
 

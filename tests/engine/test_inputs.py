@@ -124,3 +124,13 @@ def test_buffered_bytes_are_those_that_wait() -> None:
 
     assert inputs.buffered_bytes(ORDERS) == 6
     assert inputs.buffered_bytes(SUPPORT) == 0
+
+
+def test_runs_of_alternating_inputs_are_taken_together() -> None:
+    """One batch holds the records that come next, whichever inputs they are of, up to its limit."""
+    inputs = _inputs(o=[1, 3, 5], s=[2, 4, 6])
+
+    runs = inputs.next_runs(4, now_seconds=0.0)
+
+    assert [(run.topic, len(run.messages)) for run in runs] == [(ORDERS, 1), (SUPPORT, 1), (ORDERS, 1), (SUPPORT, 1)]
+    assert _drained(inputs) == "o5 | s6"

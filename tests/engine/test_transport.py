@@ -45,14 +45,15 @@ class FakeEngine:
 
     def name_of(self, batch: Batch) -> str:
         """Answer the name of the one topic."""
-        return batch.run.topic
+        return batch.runs[0].topic
 
     async def next_batch(self, timeout_seconds: float) -> Batch | None:
         """Deal the next batch."""
         if not self._offsets:
             await asyncio.sleep(min(timeout_seconds, 0.01))
             return None
-        return Batch(cast("Any", FakeTask(0)), 0, cast("Any", FakeRun(TOPIC, [FakeMessage(self._offsets.pop(0))])))
+        run = FakeRun(TOPIC, [FakeMessage(self._offsets.pop(0))])
+        return Batch(cast("Any", FakeTask(0)), 0, cast("Any", [run]))
 
 
 async def _received(offsets: list[int]) -> list[int]:
@@ -74,7 +75,7 @@ async def _received(offsets: list[int]) -> list[int]:
 
     async def take(batches: Any) -> None:
         async for batch in batches:
-            seen.append(batch.run.messages[-1].offset())
+            seen.append(batch.runs[0].messages[-1].offset())
             if len(seen) == len(offsets):
                 everything.set()
 
