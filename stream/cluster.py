@@ -47,7 +47,8 @@ class Cluster:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._admin = AdminClient({"bootstrap.servers": settings.bootstrap_servers})
+        # All that it would log ends as an error of a call.
+        self._admin = AdminClient({"bootstrap.servers": settings.bootstrap_servers, "log_level": 0})
         names = settings.topics
         inputs = [names.of_input(topic) for topic in InputTopic]
         counts = {
