@@ -1,0 +1,80 @@
+"""`python -m benchmarks`: everything, three alternating times; with `--quick` the throughput table, once.
+
+`--only` names contenders or scenarios; `--scale` makes the inputs smaller, to try something.
+"""
+
+import argparse
+import os
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from benchmarks import results, stages, throughput
+from benchmarks.catalogue import ALL, Contender
+from benchmarks.stand import Stand, stand
+from benchmarks.throughput import Measurement
+
+_ATTEMPTS: Final = 3
+
+Scenario = Callable[[Stand, float, int], Any]
+"""From the stand, the scale and the top rate to what goes into the results under its name."""
+SCENARIOS: Final[dict[str, Scenario]] = {"stages": stages.scenario}
+
+
+def main() -> None:
+    """Run what was asked for, and write the results."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--only", default="", help="contenders and scenarios, with commas")
+    parser.add_argument("--scale", type=float, default=1.0)
+    parser.add_argument("--attempts", type=int)
+    parser.add_argument("--dry", action="store_true", help="write no results file")
+    asked = parser.parse_args()
+    only = set(filter(None, asked.only.split(",")))
+    unknown = only - {one.name for one in ALL} - SCENARIOS.keys()
+    if unknown:
+        parser.error(f"not known: {', '.join(sorted(unknown))}")
+    contenders = [one for one in ALL if not only or one.name in only]
+    scenarios = [name for name in SCENARIOS if name in only or not (only or asked.quick)]
+    attempts = asked.attempts or (1 if asked.quick else _ATTEMPTS)
+    content = results.circumstances(os.getloadavg()[0], attempts)
+    with stand() as ready:
+        if contenders:
+            content |= results.summary(_measure(ready, contenders, asked.scale, attempts))
+            results.show(content)
+        rate = _top_rate(content) if scenarios else 0
+        for name in scenarios:
+            started = time.monotonic()
+            content[name] = SCENARIOS[name](ready, asked.scale, rate)
+            print(f"{name}, {time.monotonic() - started:.0f} s: {content[name]}", flush=True)
+    if not asked.dry:
+        results.write(content)
+
+
+def _measure(ready: Stand, contenders: Sequence[Contender], scale: float, attempts: int) -> list[Measurement]:
+    for one in contenders:
+        # Downloads and compilation come before the first measurement.
+        one.command()
+    inputs = throughput.prepare(
+        ready, contenders, max(1, round(throughput.ACCOUNTS * scale)), round(throughput.ORDERS * scale)
+    )
+    return list(throughput.alternate(ready, contenders, inputs, attempts, _tell))
+
+
+def _tell(one: Measurement) -> None:
+    print(
+        f"{one.contender:24} {one.events_per_second:>10,.0f} events/s in {one.seconds:.1f} s, "
+        f"{one.cpu_seconds:.1f} s CPU, {one.max_rss_mib:,.0f} MiB",
+        flush=True,
+    )
+
+
+def _top_rate(content: dict[str, Any]) -> int:
+    """Give the rate of ours, measured now or before."""
+    if "account_health" in content.get("events_per_second", {}):
+        return int(content["events_per_second"]["account_health"])
+    return results.latest_rate("account_health")
+
+
+if __name__ == "__main__":
+    main()

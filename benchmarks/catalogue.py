@@ -1,0 +1,150 @@
+"""The contenders: how each is installed, started and checked."""
+
+import hashlib
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from benchmarks import checks
+from benchmarks.checks import ReadState
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+FOLDER: Final = ROOT / "build" / "bench"
+CONTENDERS: Final = ROOT / "benchmarks" / "contenders"
+_KAFKA_STREAMS: Final = ROOT / "benchmarks" / "kafka_streams"
+_JAVA: Final = ("java", "-Xms2g", "-Xmx2g", "-XX:+UseParallelGC")
+_AT_LEAST_ONCE_COMMIT_MS: Final = 1000
+"""As the other at-least-once contenders; its changes are visible at once all the same."""
+_EXACTLY_ONCE_COMMIT_MS: Final = 200
+"""As ours: how long a change may stay invisible."""
+
+
+class Contender(NamedTuple):
+    """One contender."""
+
+    name: str
+    title: str
+    command: Callable[[], list[str]]
+    """Installs what it needs, and gives the beginning of its command line."""
+    read_state: ReadState | None
+    """None for one that only counts."""
+    changelog: str = "{run}-state"
+    changes: str | None = "{run}-tier-changes"
+    makes_topics: bool = False
+    """Whether it makes its changelog itself."""
+    every: int = 1
+    """It gets the orders of each `every`-th account: so many that it runs long enough, and not for an hour."""
+    replayed: bool = False
+    """Whether it gets them with the timestamps of a topic that is read again from its beginning."""
+    passes: int = 1
+    """How often it reads the orders, if that is all that it does."""
+    is_ours: bool = False
+
+
+def _python(module: str) -> list[str]:
+    return [sys.executable, "-m", f"benchmarks.contenders.{module}"]
+
+
+def _own_python(module: str) -> list[str]:
+    """Give the command of a contender with an environment of its own, made from its pinned requirements."""
+    requirements = CONTENDERS / f"{module}.requirements.txt"
+    digest = hashlib.sha256(requirements.read_bytes()).hexdigest()[:12]
+    folder = FOLDER / "environments" / f"{module}-{digest}"
+    python = folder / "bin" / "python"
+    done = folder / ".installed"
+    if not done.exists():
+        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
+        install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
+        subprocess.run([*install, "-r", str(requirements)], check=True)
+        done.touch()
+    return [str(python), "-m", f"benchmarks.contenders.{module}"]
+
+
+def compile_kafka_streams() -> Path:
+    """Compile the Java contender; returns the folder with its classes and jars."""
+    target = FOLDER / "kafka-streams"
+    sources = sorted(path for path in _KAFKA_STREAMS.rglob("*") if path.is_file())
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
+    done = target / ".compiled"
+    if not done.exists() or done.read_text(encoding="utf-8") != digest:
+        maven = ["mvn", "-q", "-B", "-f", str(_KAFKA_STREAMS / "pom.xml")]
+        goals = ["clean", "compile", "dependency:copy-dependencies", f"-DoutputDirectory={target / 'lib'}"]
+        subprocess.run([*maven, *goals], check=True, timeout=600)
+        done.write_text(digest, encoding="utf-8")
+    return target
+
+
+def _kafka_streams(guarantee: str, commit_ms: int, store: str = "memory") -> list[str]:
+    target = compile_kafka_streams()
+    return [
+        *(*_JAVA, "-cp", f"{target / 'classes'}:{target / 'lib'}/*", "benchmarks.Contender"),
+        *("--guarantee", guarantee, "--commit-interval-ms", str(commit_ms), "--store", store),
+    ]
+
+
+ALL: Final = (
+    Contender("count_only", "librdkafka, counting only", lambda: _python("count_only"), None, passes=4),
+    Contender("transport_only", "our transport, counting only", lambda: _python("transport_only"), None, passes=4),
+    Contender(
+        "account_health",
+        "account-health worker, exactly once",
+        lambda: _python("account_health"),
+        checks.read_our_state,
+        changelog="{prefix}state",
+        changes=None,
+        is_ours=True,
+    ),
+    Contender(
+        "account_health_rebuild",
+        "the same worker, rebuilding: 400 days pass",
+        lambda: _python("account_health"),
+        checks.read_our_state,
+        changelog="{prefix}state",
+        changes=None,
+        is_ours=True,
+        every=30,
+        replayed=True,
+    ),
+    Contender(
+        "hand_written_loop",
+        "hand-written librdkafka loop, at least once",
+        lambda: _python("hand_written_loop"),
+        checks.read_python_state,
+    ),
+    Contender(
+        "kafka_streams_eos",
+        "Kafka Streams, exactly once",
+        lambda: _kafka_streams("exactly_once_v2", _EXACTLY_ONCE_COMMIT_MS),
+        checks.read_java_state,
+        changelog="{run}-accounts-changelog",
+        makes_topics=True,
+    ),
+    Contender(
+        "kafka_streams_alo",
+        "Kafka Streams, at least once",
+        lambda: _kafka_streams("at_least_once", _AT_LEAST_ONCE_COMMIT_MS),
+        checks.read_java_state,
+        changelog="{run}-accounts-changelog",
+        makes_topics=True,
+    ),
+    Contender(
+        "quix_streams",
+        "Quix Streams, at least once",
+        lambda: _own_python("quix_streams"),
+        checks.read_python_state,
+        changelog="changelog__{run}--{topic}--default",
+        makes_topics=True,
+        every=4,
+    ),
+    Contender(
+        "plain_faust",
+        "plain Faust, at least once",
+        lambda: _own_python("plain_faust"),
+        checks.read_python_state,
+        changelog="{run}-accounts-changelog",
+        makes_topics=True,
+        every=30,
+    ),
+)
