@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from models.events import InputTopic
+from stream.logs import librdkafka_logger
 from stream.settings import Settings
 from stream.topics import group_id
 
@@ -86,7 +87,8 @@ class Poller:
                 # partition would go on without it.
                 "fetch.queue.backoff.ms": 10,
                 "allow.auto.create.topics": settings.embedded_broker,
-            }
+            },
+            logger=librdkafka_logger(),
         )
         # The client serves one caller at a time and prefers whoever polls: another thread that asked it would wait for
         # seconds. What the commit needs of it is therefore kept here.
@@ -205,7 +207,7 @@ class Poller:
         consumer.incremental_unassign([TopicPartition(self._name(topic), number) for topic, number in given_back])
 
     def _on_lost(self, _: Consumer, partitions: list[TopicPartition]) -> None:
-        self._tell(self._owner.fail, f"partitions {[one.partition for one in partitions]} were lost to another worker")
+        self._tell(self._owner.fail, f"partitions {[one.partition for one in partitions]} were lost: the session ended")
 
     def _if_fetched(self, call: Callable[[list[TopicPartition]], None], topic: InputTopic, partition: int) -> None:
         if (topic, partition) in self._fetched:

@@ -7,6 +7,7 @@ from typing import Final
 
 from confluent_kafka import KafkaException, Producer, TopicPartition
 
+from stream.logs import librdkafka_logger
 from stream.records import OutRecord
 from stream.settings import Settings
 from stream.topics import OUTPUT_RECORD_BYTES_MAX, transactional_id
@@ -45,7 +46,8 @@ class Transactions:
                 "message.max.bytes": OUTPUT_RECORD_BYTES_MAX,
                 "queue.buffering.max.messages": _QUEUE_RECORDS_MAX,
                 "queue.buffering.max.kbytes": _QUEUE_KILOBYTES_MAX,
-            }
+            },
+            logger=librdkafka_logger(),
         )
 
     async def start(self) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any, Final, Self
 
-from confluent_kafka import Consumer, IsolationLevel, Message, TopicPartition
+from confluent_kafka import Consumer, IsolationLevel, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import OffsetSpec
 
@@ -44,8 +44,16 @@ def ends(admin: AdminClient, topic: str, partitions: int, *, committed: bool = F
     """Return the end offset of each partition; `committed`: as a read-committed reader sees it."""
     level = IsolationLevel.READ_COMMITTED if committed else IsolationLevel.READ_UNCOMMITTED
     asked = {TopicPartition(topic, number): _END for number in range(partitions)}
-    futures = admin.list_offsets(asked, isolation_level=level, request_timeout=_ASK_TIMEOUT_S)
-    return {one.partition: future.result(_ASK_TIMEOUT_S).offset for one, future in futures.items()}
+
+    def found() -> dict[int, int] | None:
+        futures = admin.list_offsets(asked, isolation_level=level, request_timeout=_ASK_TIMEOUT_S)
+        try:
+            return {one.partition: future.result(_ASK_TIMEOUT_S).offset for one, future in futures.items()}
+        except KafkaException:
+            # a broker that was restarted leads its partitions a little later than it answers
+            return None
+
+    return eventually(found, f"the ends of {topic}", timeout_s=_ASK_TIMEOUT_S)
 
 
 class CommittedReader:
