@@ -53,7 +53,8 @@ def output_record(event: OutputEvent, names: TopicNames, source: str, origin: Or
         (Header.CE_TIME, event.occurred_at.isoformat().encode()),
         (Header.CE_SEQUENCE, str(event.sequence).encode()),
     ]
-    if origin is not None:
+    # What time or the policy caused may be noticed while a record is processed, which is not its cause.
+    if origin is not None and event.trigger_event_id is not None:
         headers += [
             (Header.CE_TRIGGER_TOPIC, origin.topic.encode()),
             (Header.CE_TRIGGER_PARTITION, str(origin.partition).encode()),
