@@ -39,9 +39,10 @@ EVENTS: Final[list[Event | bytes]] = [
     order("C-1", 104, "71"),
     order("C-1", 106, "72"),
     order("A-1", 500),
+    order("A-1", 3000),
     order("A-1", 510),
 ]
-"""Late ones, a refused one, one without a rate, an erasure and what comes after it, and long silence."""
+"""Late ones, refused ones, one without a rate, an erasure and what comes after it, long silence, one too far ahead."""
 
 
 @pytest.fixture
@@ -313,6 +314,24 @@ def test_a_policy_that_is_not_known_is_asked_for(settings: Settings) -> None:
     assert "--policy FILE" in reason
     assert (report.named, report.audited) == ([], 0)
     assert _audit(settings, other, POLICY).audited == len(staged)
+
+
+def test_what_was_recorded_decides_and_not_the_settings(variables: dict[str, str], settings: Settings) -> None:
+    """The clock and the tolerance of then are in the checkpoints: other settings of now change nothing."""
+    staged = stage(settings, POLICY)
+    write(settings, staged)
+    refused = [
+        dict(one.headers)["dead_letter_reason"]
+        for each in staged
+        for one in each.outputs
+        if one.key == b"A-1" and one.topic.endswith("dead-letters")
+    ]
+    other = {**variables, "ACCOUNT_HEALTH_CLOCK": "live", "ACCOUNT_HEALTH_FUTURE_TOLERANCE_HOURS": "80000"}
+
+    report = _audit(load_settings(other))
+
+    assert b"in_the_future" in refused
+    assert (report.named, report.audited) == ([], len(staged))
 
 
 def test_what_a_topic_no_longer_keeps_is_not_missing(settings: Settings) -> None:
