@@ -1,6 +1,5 @@
 """What a worker refuses to start on, each with one clear line and an exit code."""
 
-import json
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +11,7 @@ from models.events import InputTopic
 from stream.topics import group_id
 from tests.support.deployment import Deploy, Deployment
 from tests.support.polling import eventually
+from tests.support.sending import send
 from tests.support.topics import quiet_admin
 from tests.support.worker import WorkerProcess
 
@@ -114,12 +114,9 @@ def _tickets(deployment: Deployment, count: int) -> None:
 
 
 def _send(deployment: Deployment, topic: InputTopic, count: int, **fields: str) -> None:
-    producer = Producer({"bootstrap.servers": deployment.settings.bootstrap_servers, "partitioner": "murmur2_random"})
-    for number in range(count):
-        account_id = f"C-{number}"
-        event = {"event_id": f"e{number}", "account_id": account_id, "occurred_at": "2026-01-05T10:00:00Z", **fields}
-        producer.produce(deployment.settings.topics.of_input(topic), json.dumps(event).encode(), account_id.encode())
-    assert producer.flush(10) == 0
+    moment = "2026-01-05T10:00:00Z"
+    events = [{"event_id": f"e{n}", "account_id": f"C-{n}", "occurred_at": moment, **fields} for n in range(count)]
+    send(deployment.settings, topic, *events)
 
 
 def _recreate(admin: AdminClient, name: str, partitions: int) -> None:
