@@ -234,6 +234,10 @@ class Engine:
         except (RestoreError, KafkaException) as error:
             self.fail(f"partition {partition} cannot be opened: {error}")
             return
+        except Exception as error:  # noqa: BLE001  # a partition that nobody opens would wait for ever
+            _log.exception("partition %s cannot be opened", partition)
+            self.fail(f"partition {partition} cannot be opened: {error!r}")
+            return
         names = self._settings.topics
         topic_ids = {topic: self._cluster.topic_ids[names.of_input(topic)] for topic in InputTopic}
         place = Place(partition, self._cluster.partitions, topic_ids)
@@ -342,6 +346,8 @@ class Engine:
             if task.has_news():
                 task.abort()
                 self._poller.reset(task.partition, task.positions)
+                # Nothing waits any longer that could make room by being processed.
+                self._resume(task)
 
     def _report(self) -> None:
         if not self._joined:

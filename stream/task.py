@@ -232,6 +232,7 @@ class PartitionTask:
     def _now_ms(self) -> int:
         if not self.live:
             return self.accounts.clock_ms
-        if self.inputs.all_at_end():
+        # Records that an agent holds have left the inputs and are not processed yet.
+        if self.inputs.all_at_end() and not self.busy:
             return max(self.accounts.clock_ms, self._wall_clock_ms())
         return self.accounts.clock_ms

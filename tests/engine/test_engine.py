@@ -1,0 +1,113 @@
+"""Turns that an engine takes seldom, and that no broker can be made to bring about at will."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from models.events import InputTopic
+from models.policy import Policy
+from processors.context import Context
+from processors.partition import Partition
+from stream import engine as engine_module
+from stream.checkpoint import TickStep
+from stream.engine import Engine
+from stream.handling import Place
+from stream.health import Health
+from stream.monitor import Monitor
+from stream.restore import Restored
+from stream.settings import Settings, load_settings
+from stream.task import PartitionTask
+from stream.telemetry import Metrics
+
+NOW_MS = 1_790_000_000_000
+POLICY = Policy(reporting_currency="EUR")
+
+
+class FakePoller:
+    """Remembers what the poll thread was asked for."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[Any, ...]] = []
+        self.group_metadata = None
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *arguments: self.calls.append((name, *arguments))
+
+
+@pytest.fixture
+def settings() -> Settings:
+    """Settings of a broker that is not there."""
+    return load_settings({"ACCOUNT_HEALTH_BOOTSTRAP_SERVERS": "127.0.0.1:1", "ACCOUNT_HEALTH_INSTANCE_ID": "w"})
+
+
+@pytest.fixture
+def task(settings: Settings) -> PartitionTask:
+    """A partition that nothing has happened to."""
+    ids = dict.fromkeys(InputTopic, "id")
+    restored = Restored(Partition(Context(POLICY)), dict.fromkeys(InputTopic, 0), None, 0, 0.0)
+    return PartitionTask(Place(0, 1, ids), restored, settings, lambda: NOW_MS)
+
+
+@pytest.fixture
+def loop() -> Iterator[asyncio.AbstractEventLoop]:
+    """A loop to build an engine on, which knows no other."""
+    with asyncio.Runner() as runner:
+        yield runner.get_loop()
+
+
+async def _engine(settings: Settings) -> Engine:
+    monitor = Monitor(Metrics(), Health(60), POLICY, settings.topics)
+    return Engine(settings, Context(POLICY), monitor, lambda: NOW_MS)
+
+
+def test_the_live_clock_waits_for_the_records_that_an_agent_holds(task: PartitionTask) -> None:
+    """When the last records of a backlog are in hand, time does not run ahead of them to the wall clock."""
+    for topic in InputTopic:
+        task.inputs.reached_end(topic)
+
+    task.busy = True
+    task.tick(10, lambda _: None)
+    assert task.accounts.clock_ms < 0
+
+    task.busy = False
+    task.tick(10, lambda _: None)
+    assert task.accounts.clock_ms == NOW_MS
+
+
+def test_an_abort_resumes_what_was_paused_for_want_of_room(
+    settings: Settings, task: PartitionTask, loop: asyncio.AbstractEventLoop
+) -> None:
+    """What filled the buffer is forgotten, so that nothing would ever be processed to make room."""
+    engine = loop.run_until_complete(_engine(settings))
+    poller = FakePoller()
+    engine._poller = poller  # type: ignore[assignment]  # does what is asked for here
+    engine._tasks[0] = task
+    engine._paused = {(InputTopic.ORDERS, 0), (InputTopic.ORDERS, 1)}
+    task._steps = [TickStep(NOW_MS, 1)]
+
+    engine._aborted(0.1, "for a test")
+
+    assert [call for call in poller.calls if call[0] == "resume"] == [("resume", InputTopic.ORDERS, 0)]
+    assert engine._paused == {(InputTopic.ORDERS, 1)}
+
+
+def test_whatever_keeps_a_partition_from_opening_ends_the_worker(
+    settings: Settings, loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error that nobody foresaw must not leave a partition that is held and never read."""
+
+    def broken(*_: object) -> None:
+        raise ValueError("nobody thought of this")
+
+    class FakeCluster:
+        committed = staticmethod(broken)
+
+    engine = loop.run_until_complete(_engine(settings))
+    engine._cluster = FakeCluster()  # type: ignore[assignment]  # opening asks it first
+    monkeypatch.setattr(engine_module, "restore", broken)
+
+    loop.run_until_complete(engine._open(3))
+
+    assert "partition 3 cannot be opened: ValueError" in engine.failure.result()
