@@ -40,35 +40,47 @@ def run_worker(settings: Settings) -> NoReturn:
     logs.configure(settings.log_level, settings.log_format)
     secret = settings.erasure_secret
     context = Context(policy, b"" if secret is None else secret.get_secret_value().encode())
-    code = asyncio.run(_run(settings, context))
-    _exit(code)
+    asyncio.run(_run(settings, context))
+    raise AssertionError("a worker ends its process")
 
 
-async def _run(settings: Settings, context: Context) -> int:
+async def _run(settings: Settings, context: Context) -> NoReturn:
     metrics, health = Metrics(), Health(settings.stuck_deadline_seconds)
     monitor = Monitor(metrics, health, context.policy, settings.topics)
-    with ProbeServer(settings.http_host, settings.http_port, health, metrics.registry) as probes:
-        _log.info("probes and metrics on port %s", probes.port)
-        for name, value in effective(settings):
-            _log.debug("%s=%s", name, value)
-        engine = Engine(settings, context, monitor, _wall_clock_ms)
-        try:
-            await engine.connect()
-        except ClusterError as error:
-            _log.critical("%s", error)
-            return EXIT_FAILED
-        app = build_app(settings, engine)
-        # Faust configures loggers of its own.
-        logs.configure(settings.log_level, settings.log_format)
-        stopped = asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-        await app.start()
-        await engine.start()
-        return await _until_stopped(settings, engine, stopped)
+    probes = ProbeServer(settings.http_host, settings.http_port, health, metrics.registry)
+    try:
+        probes.start()
+    except OSError as error:
+        _log.critical("probes and metrics on %s:%s: %s", settings.http_host, settings.http_port, error.strerror)
+        _exit(EXIT_FAILED)
+    _log.info("probes and metrics on port %s", probes.port)
+    for name, value in effective(settings):
+        _log.debug("%s=%s", name, value)
+    try:
+        await _work(settings, Engine(settings, context, monitor, _wall_clock_ms))
+    except ClusterError as error:
+        _log.critical("%s", error)
+    except Exception as error:  # noqa: BLE001  # whatever it is, the supervisor has to see it
+        _log.exception("the worker could not start")
+        _log.critical("the worker could not start: %r", error)
+    # At once: an ordinary end would wait for threads.
+    _exit(EXIT_FAILED)
 
 
-async def _until_stopped(settings: Settings, engine: Engine, stopped: asyncio.Event) -> int:
+async def _work(settings: Settings, engine: Engine) -> NoReturn:
+    await engine.connect()
+    app = build_app(settings, engine)
+    # Faust configures loggers of its own.
+    logs.configure(settings.log_level, settings.log_format)
+    stopped = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    await app.start()
+    await engine.start()
+    await _until_stopped(settings, engine, stopped)
+
+
+async def _until_stopped(settings: Settings, engine: Engine, stopped: asyncio.Event) -> NoReturn:
     stopping = asyncio.ensure_future(stopped.wait())
     waited: set[asyncio.Future[Any]] = {stopping, engine.failure}
     await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)

@@ -1,5 +1,6 @@
 """What a worker refuses to start on, each with one clear line and an exit code."""
 
+import socket
 from pathlib import Path
 from typing import Final
 
@@ -54,6 +55,16 @@ def test_inputs_with_different_numbers_of_partitions(deploy: Deploy) -> None:
 
     assert "must have the same number of partitions" in line
     assert f"{names.support} 5" in line
+
+
+def test_a_port_that_is_taken(deploy: Deploy) -> None:
+    """The address of the probes is named, and nothing else is tried."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+
+        line = refusal(deploy().worker(), http_port=str(port))
+
+    assert f"127.0.0.1:{port}: Address already in use" in line
 
 
 def test_what_does_not_fit_the_state_that_was_left(deploy: Deploy, tmp_path: Path) -> None:
