@@ -327,7 +327,7 @@ def _wait_until_read(deployment: Deployment) -> None:
         view.update()
         processed = {number: found.inputs[InputTopic.ORDERS].next_offset for number, found in view.checkpoints.items()}
         waiting = any(view._is_pending(name, packed) for name, packed in view.states.items() if packed is not None)
-        return not waiting and all(processed[number] > offset for number, offset in last.items())
+        return not waiting and all(processed.get(number, 0) > offset for number, offset in last.items())
 
     eventually(done, "what was redriven is processed", timeout_s=60)
 
