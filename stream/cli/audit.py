@@ -11,7 +11,7 @@ from rich.table import Table
 from models.policy import load_policy
 from stream.audit.auditing import Audit
 from stream.audit.report import Fault, PartitionReport
-from stream.cli.shell import EXIT_FAILED, errors_as_text, fail, settings_or_exit
+from stream.cli.shell import EXIT_FAILED, errors_as_text, fail, settings_or_exit, wide_console
 from stream.settings import policy_of
 
 _OUTPUT_FAULTS = (Fault.MISSING, Fault.TWICE, Fault.DIFFERENT, Fault.UNEXPECTED)
@@ -72,14 +72,14 @@ def _print(reports: list[PartitionReport]) -> None:
     table = Table(title="Audit")
     columns = ("partition", "transactions", "audited", "events", "states", "outputs", "expired")
     for name in (*columns, *_OUTPUT_FAULTS, "other faults"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", overflow="fold")
     for one in reports:
         outputs = [one.faults[kind] for kind in _OUTPUT_FAULTS]
         others = one.faults.total() - sum(outputs)
         figures = (one.partition, one.transactions, one.audited, one.records, one.states, one.outputs, one.expired)
         told = (f"[red]{count}[/red]" if count else "0" for count in (*outputs, others))
         table.add_row(*map(str, figures), *told)
-    Console().print(table)
+    wide_console().print(table)
     for one in reports:
         for reason, count in one.taken.items():
             print(f"partition {one.partition}: {count} transactions were taken as they are: {reason}")

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from models.fields import from_epoch_ms
-from stream.cli.shell import EXIT_FAILED, EXIT_USAGE, errors_as_text, fail, settings_or_exit
+from stream.cli.shell import EXIT_FAILED, EXIT_USAGE, errors_as_text, fail, settings_or_exit, wide_console
 from stream.cluster import Cluster
 from stream.positions import PartitionStanding, Standing, look
 from stream.resets import ResetRefusedError, Resets
@@ -143,7 +143,7 @@ def _print(settings: Settings, found: list[PartitionStanding]) -> None:
     table = Table(title=f"Positions of {settings.application_id}")
     table.add_column("topic", no_wrap=True)
     for name in ("partition", "log start", "checkpoint", "group", "end", "lag"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", overflow="fold")
     table.add_column("clock", no_wrap=True)
     table.add_column("policy", justify="right")
     table.add_column("agree")
@@ -154,4 +154,4 @@ def _print(settings: Settings, found: list[PartitionStanding]) -> None:
             cells += [row["clock"], row["policy_revision"]]
             agree = "yes" if row["agrees"] else "[red]no[/red]"
             table.add_row(one.name, *("–" if cell is None else str(cell) for cell in cells), agree)
-    Console().print(table)
+    wide_console().print(table)

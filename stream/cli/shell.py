@@ -9,6 +9,7 @@ from typing import Final, NoReturn
 import typer
 from confluent_kafka import KafkaException
 from kafka.errors import KafkaError
+from rich.console import Console
 
 from models.policy import PolicyError
 from stream.administration import AdministrationError
@@ -22,6 +23,8 @@ EXIT_FAILED: Final = 1
 """It was tried and did not succeed, or what was checked is not as it should be."""
 EXIT_USAGE: Final = 2
 """It was not tried: an argument or a setting is wrong."""
+
+_WIDE_CHARACTERS: Final = 200
 
 
 def fail(lines: str | Iterable[str], code: int = EXIT_FAILED) -> NoReturn:
@@ -37,6 +40,11 @@ def settings_or_exit() -> Settings:
         return load_settings(os.environ)
     except SettingsError as error:
         fail(str(error), EXIT_USAGE)
+
+
+def wide_console() -> Console:
+    """Return a console for a wide table: as wide as the terminal, or wide enough where there is none."""
+    return Console(width=None if sys.stdout.isatty() else _WIDE_CHARACTERS)
 
 
 @contextmanager
