@@ -7,6 +7,7 @@ time of the threads tells how much that is.
 """
 
 import asyncio
+import inspect
 import json
 import os
 import subprocess
@@ -22,7 +23,7 @@ from benchmarks.contenders.account_health import environment
 from benchmarks.orders import Dataset, yesterday
 from benchmarks.stand import Stand
 from models.policy import Policy
-from processors import account, partition, recent
+from processors import account, partition, publish, recent
 from processors.context import Context
 from stream import engine as engines
 from stream import task as tasks
@@ -50,8 +51,8 @@ STAGES: Final[tuple[tuple[str, Any, str], ...]] = (
     ("fingerprint", recent, "fingerprint"),
     ("evaluate", account, "evaluate"),
     ("settle (snapshot hash)", account, "settle"),
-    ("publish: tier change", account.publish, "tier_change"),
-    ("publish: churn", account.publish, "churn_change"),
+    ("publish: tier change", publish, "tier_change"),
+    ("publish: churn", publish, "churn_change"),
     ("encode output", tasks, "output_record"),
     ("encode snapshot", tasks, "snapshot_record"),
     ("take snapshots", tasks.PartitionTask, "publish_snapshots"),
@@ -81,7 +82,7 @@ class Timers:
         for name, owner, attribute in STAGES:
             function = getattr(owner, attribute, None)
             if function is not None:
-                wrap = self._wrapped_waiting if asyncio.iscoroutinefunction(function) else self._wrapped
+                wrap = self._wrapped_waiting if inspect.iscoroutinefunction(function) else self._wrapped
                 setattr(owner, attribute, wrap(name, function))
 
     def clear(self) -> None:
@@ -151,12 +152,10 @@ async def profile(bootstrap_servers: str, orders: int) -> dict[str, Any]:
     app: Any = build_app(settings, engine)
     await app.start()
     await engine.start()
-    while (first := _processed(engine)) < orders // 5:
-        await asyncio.sleep(_LOOK_SECONDS)
+    first = await _until(engine, orders // 5)
     timers.clear()
     started, threads_before = time.perf_counter(), _threads()
-    while (last := _processed(engine)) < orders:
-        await asyncio.sleep(_LOOK_SECONDS)
+    last = await _until(engine, orders)
     seconds, threads = time.perf_counter() - started, _threads()
     events = last - first
     stages = {
@@ -179,6 +178,17 @@ async def profile(bootstrap_servers: str, orders: int) -> dict[str, Any]:
     }
 
 
+async def _until(engine: Engine, events: int) -> int:
+    while not engine.failure.done():
+        done = _processed(engine)
+        if done >= events:
+            return done
+        await asyncio.sleep(_LOOK_SECONDS)
+    print(engine.failure.result(), file=sys.stderr, flush=True)
+    # Not an exception, which would have to wait for the threads of the clients.
+    os._exit(1)
+
+
 def _processed(engine: Engine) -> int:
     return sum(sum(task.positions.values()) for task in engine._tasks.values())  # noqa: SLF001  # a look from outside
 
@@ -194,7 +204,11 @@ def _threads() -> dict[str, float]:
     return seconds
 
 
-if __name__ == "__main__":
-    print(json.dumps(asyncio.run(profile(sys.argv[1], int(sys.argv[2])))), flush=True)
-    # The threads of the clients would keep an ordinary exit waiting.
+async def _main(bootstrap_servers: str, orders: int) -> None:
+    print(json.dumps(await profile(bootstrap_servers, orders)), flush=True)
+    # The loop's own end would wait for the threads of the clients.
     os._exit(0)
+
+
+if __name__ == "__main__":
+    asyncio.run(_main(sys.argv[1], int(sys.argv[2])))

@@ -150,11 +150,15 @@ def _run(command: list[str]) -> tuple[dict[str, Any], float, float]:
     if process.returncode != 0 or len(results) != 1:
         shown = "".join([*lines, *complaints])[-_SHOWN_CHARACTERS:]
         raise RuntimeError(f"{' '.join(command)}\nended with {process.returncode}:\n{shown}")
-    return json.loads(results[0]), usage.ru_utime + usage.ru_stime, memory.max_mib
+    result: dict[str, Any] = json.loads(results[0])
+    return result, usage.ru_utime + usage.ru_stime, memory.max_mib
 
 
 class _Memory:
-    """Watches a process and its children. (What the kernel reports at the end counts this process too, before exec.)"""
+    """Watches a process and its children.
+
+    What the kernel reports when a process ends includes what it was before it became another program: this one.
+    """
 
     def __init__(self, pid: int) -> None:
         self.max_mib = 0.0
@@ -171,8 +175,8 @@ class _Memory:
             # A process may end while it is looked at.
             with contextlib.suppress(OSError):
                 children = Path(f"/proc/{self._pid}/task/{self._pid}/children").read_text(encoding="ascii").split()
-                for pid in (self._pid, *children):
-                    self.max_mib = max(self.max_mib, rss_mib(int(pid), "VmHWM"))
+                for pid in (self._pid, *map(int, children)):
+                    self.max_mib = max(self.max_mib, rss_mib(pid, "VmHWM"))
 
 
 def rss_mib(pid: int, line: str = "VmRSS") -> float:
