@@ -1,6 +1,6 @@
 """One evaluation: windows, score, tier, churn and due day of an account as of a day, from its state alone."""
 
-import zlib
+import hashlib
 from typing import NamedTuple
 
 import msgspec
@@ -15,6 +15,7 @@ from processors.support import SupportKind
 from processors.tiers import Standing
 from processors.windows import Rhythm, WindowSums
 
+_VIEW_HASH_BYTES = 8
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -193,4 +194,4 @@ def _view_hash(state: AccountState, evaluation: Evaluation, context: Context) ->
         context.policy.version,
         context.model_version,
     )
-    return zlib.crc32(_encode(seen))
+    return int.from_bytes(hashlib.blake2b(_encode(seen), digest_size=_VIEW_HASH_BYTES).digest())

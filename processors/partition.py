@@ -178,7 +178,7 @@ class Partition:
     def commit(self, changes: Changes) -> None:
         """Make the changes, which `changes` gave, the committed state."""
         for account_id, packed in changes.states.items():
-            self._forget_due(account_id)
+            # Where it is due was noted when it was touched.
             self._replace(account_id, packed, scheduled=False)
         self._erased.update(changes.erased)
         self._touched.clear()

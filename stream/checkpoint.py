@@ -10,6 +10,7 @@ from models.state import ErasedAccount
 FORMAT: Final = 1
 CHECKPOINT_KEY: Final = b"\x00checkpoint"
 """Key in the `state` topic; no account id holds a control character."""
+UNSETTLED: Final = ""
 _ERASED_PREFIX: Final = b"\x00erased/"
 
 
@@ -77,7 +78,7 @@ class Checkpoint(msgspec.Struct, frozen=True):
     clock_ms: int
     policy_revision: int
     policy_version: str
-    """Of the policy that every account was evaluated under."""
+    """Of the policy that every account was evaluated under; `UNSETTLED` while a new one has not reached them all."""
     policy_in_force: str
     """Version of the policy of the worker that wrote it."""
     reporting_currency: str

@@ -16,7 +16,7 @@ from models.reasons import Outcome, RefusalReason
 from models.wire import Refusal
 from processors.account import Step
 from processors.partition import Changes
-from stream.checkpoint import FORMAT, Checkpoint, InputPosition, OpenStep, PublishStep, ReadStep, TickStep
+from stream.checkpoint import FORMAT, UNSETTLED, Checkpoint, InputPosition, OpenStep, PublishStep, ReadStep, TickStep
 from stream.checkpoint import Step as CheckpointStep
 from stream.handling import Place, Terms, handle
 from stream.inputs import Inputs, timestamp_ms
@@ -83,10 +83,9 @@ class PartitionTask:
         self._place = place
         self._committed_positions = dict(self.positions)
         version = self.accounts.context.policy.version
-        self._settled_policy_version = restored.settled_policy_version or version
         # Told with the next commit, whichever that is: opening alone is no news.
         self._opened: OpenStep | None = OpenStep(restored.settled_policy_version is None)
-        if self._settled_policy_version != version:
+        if restored.settled_policy_version not in {None, version}:
             self.accounts.policy_changed()
         self._settings = settings
         self._names = settings.topics
@@ -201,7 +200,7 @@ class PartitionTask:
             },
             clock_ms=self.accounts.clock_ms,
             policy_revision=policy.revision,
-            policy_version=policy.version if self.accounts.stale_count() == 0 else self._settled_policy_version,
+            policy_version=policy.version if self.accounts.stale_count() == 0 else UNSETTLED,
             policy_in_force=policy.version,
             reporting_currency=policy.reporting_currency,
             reporting_timezone=policy.reporting_timezone,

@@ -13,7 +13,7 @@ from processors.partition import Changes, Partition
 from stream.audit.changelog import Transaction, Written, check_tiles
 from stream.audit.ledger import DEAD_LETTER, SEQUENCED, Expected, Ledger, digest_of, identify
 from stream.audit.report import Fault, PartitionReport
-from stream.checkpoint import Checkpoint, OpenStep, PublishStep, ReadStep, TickStep, decode_mark, encode_mark
+from stream.checkpoint import UNSETTLED, Checkpoint, OpenStep, PublishStep, ReadStep, TickStep, decode_mark, encode_mark
 from stream.cluster import Cluster
 from stream.handling import Place, Terms, handle
 from stream.inputs import timestamp_ms
@@ -252,7 +252,7 @@ class Replayer:
             )
         self.accounts.set_clock(checkpoint.clock_ms)
         settled = self.accounts.stale_count() == 0 or self.last is None
-        expected = checkpoint.policy_in_force if settled or self.last is None else self.last.policy_version
+        expected = checkpoint.policy_in_force if settled else UNSETTLED
         if checkpoint.policy_version != expected:
             self._report.fault(
                 Fault.CHECKPOINT,

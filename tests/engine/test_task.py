@@ -1,0 +1,56 @@
+"""A partition task: what it remembers between two workers."""
+
+from typing import Final
+
+from models.codec import pack
+from models.events import InputTopic
+from models.policy import Churn, Policy
+from models.state import AccountState
+from processors.context import Context
+from processors.partition import Partition
+from stream.checkpoint import UNSETTLED
+from stream.handling import Place
+from stream.records import OutRecord
+from stream.restore import Restored
+from stream.settings import Settings
+from stream.task import PartitionTask
+
+OLD: Final = Policy(reporting_currency="EUR", revision=1)
+NEW: Final = Policy(reporting_currency="EUR", revision=2, churn=Churn(lost_days=200))
+BACK: Final = Policy(reporting_currency="EUR", revision=3)
+ACCOUNTS: Final = ("A-1", "A-2", "A-3")
+
+
+def _task(packed: dict[str, bytes | None], policy: Policy, settled: str | None) -> PartitionTask:
+    accounts = Partition(Context(policy))
+    for account_id, state in packed.items():
+        accounts.restore(account_id, state)
+    accounts.set_clock(1)
+    positions = dict.fromkeys(InputTopic, 0)
+    place = Place(0, 1, dict.fromkeys(InputTopic, "id"))
+    settings = Settings(reporting_currency="EUR", clock="event")
+    return PartitionTask(place, Restored(accounts, positions, settled, 0, 0.0), settings, lambda: 1)
+
+
+def _advance(task: PartitionTask, limit: int) -> str:
+    """Let time reach some accounts, commit, and give the policy that the checkpoint calls settled."""
+    produced: list[OutRecord] = []
+    task.tick(limit, produced.append)
+    settled = task.checkpoint().policy_version
+    task.committed(task.accounts.changes())
+    return settled
+
+
+def test_a_policy_that_is_taken_back_halfway_reaches_every_account_again() -> None:
+    """Accounts that a half-done change of policy has moved come back with the policy that came before it."""
+    old = {one: pack(AccountState(one, policy_version=OLD.version)) for one in ACCOUNTS}
+    halfway = _task({**old}, NEW, OLD.version)
+    assert _advance(halfway, limit=1) == UNSETTLED
+    states = {one: halfway.accounts.get(one) for one in ACCOUNTS}
+    moved = {one: pack(state) for one, state in states.items() if state is not None}
+    assert sorted({state.policy_version for state in states.values() if state}) == sorted({OLD.version, NEW.version})
+
+    back = _task({**moved}, BACK, UNSETTLED)
+
+    assert _advance(back, limit=len(ACCOUNTS)) == BACK.version == OLD.version
+    assert {state.policy_version for one in ACCOUNTS if (state := back.accounts.get(one))} == {OLD.version}
