@@ -71,7 +71,7 @@ def restore(
     checkpoint, records = _read_changelog(partition, end, accounts, settings, deadline)
     positions = _positions(partition, committed, checkpoint, cluster, settings)
     if checkpoint is not None:
-        _check_policy(checkpoint, context.policy)
+        _check_policy(checkpoint, context.policy, numbered=settings.policy_file is not None)
         accounts.set_clock(checkpoint.clock_ms)
     return Restored(
         accounts,
@@ -187,7 +187,8 @@ def _positions(
     return positions
 
 
-def _check_policy(checkpoint: Checkpoint, policy: Policy) -> None:
+def _check_policy(checkpoint: Checkpoint, policy: Policy, *, numbered: bool) -> None:
+    """Refuse a policy that cannot follow the checkpoint's; `numbered` if a file says its revision."""
     if policy.revision < checkpoint.policy_revision:
         raise RestoreError(
             f"the policy's revision is {policy.revision}, the state's {checkpoint.policy_revision}: "
@@ -204,4 +205,10 @@ def _check_policy(checkpoint: Checkpoint, policy: Policy) -> None:
         raise RestoreError(
             f"the state remembers {checkpoint.horizon_days} days and cannot serve a window of {policy.horizon_days}: "
             f"{REBUILD}"
+        )
+    # The default policy has the same revision for ever, whatever a release or another currency makes of it.
+    if numbered and policy.revision == checkpoint.policy_revision and policy.version != checkpoint.policy_in_force:
+        raise RestoreError(
+            f"policy {policy.version} has the revision {policy.revision} of another one, {checkpoint.policy_in_force}, "
+            "which the state was kept with: workers cannot tell which is newer; raise `revision` in the policy file"
         )

@@ -9,6 +9,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from models.events import InputTopic
+from models.policy import load_policy
 from stream.topics import group_id
 from tests.support.deployment import Deploy, Deployment
 from tests.support.polling import eventually
@@ -88,6 +89,13 @@ def test_what_does_not_fit_the_state_that_was_left(deploy: Deploy, tmp_path: Pat
     line = refusal(worker, policy_file=str(_policy(tmp_path, 2, zone="Asia/Tokyo")))
     assert "reporting_timezone UTC and cannot serve Asia/Tokyo" in line
 
+    other = _policy(tmp_path, 2, lost_days=200)
+    line = refusal(worker, policy_file=str(other))
+    assert (
+        f"policy {load_policy(other).version} has the revision 2 of another one, {load_policy(newer).version}" in line
+    )
+    assert "raise `revision`" in line
+
     _reset_offset(deployment, admin, names.support, 3)
     line = refusal(worker, policy_file=str(newer))
     assert f"the group's offset of {names.support} [0] is 3, the state's is 0" in line
@@ -110,9 +118,26 @@ def test_what_does_not_fit_the_state_that_was_left(deploy: Deploy, tmp_path: Pat
     assert "state format 200 is newer than" in line
 
 
-def _policy(folder: Path, revision: int, currency: str = "GBP", zone: str = "UTC") -> Path:
-    path = folder / f"policy-{revision}-{currency}-{zone.replace('/', '-')}.toml"
-    path.write_text(f'revision = {revision}\nreporting_currency = "{currency}"\nreporting_timezone = "{zone}"\n')
+def test_a_policy_that_may_follow_the_state(deploy: Deploy, tmp_path: Path) -> None:
+    """A policy of a higher revision is served, and the default one, without a file, after any of revision 1."""
+    deployment = deploy(partitions="1")
+    worker = deployment.worker()
+    _orders(deployment, 1)
+
+    for file in (_policy(tmp_path, 1, lost_days=200), "", _policy(tmp_path, 2), _policy(tmp_path, 3)):
+        currency = "" if file else "GBP"
+        worker.start({"ACCOUNT_HEALTH_POLICY_FILE": str(file), "ACCOUNT_HEALTH_REPORTING_CURRENCY": currency})
+        _orders(deployment, 1)
+        deployment.wait_settled(worker)
+        assert worker.terminate() == 0
+
+
+def _policy(folder: Path, revision: int, currency: str = "GBP", zone: str = "UTC", lost_days: int = 365) -> Path:
+    path = folder / f"policy-{revision}-{currency}-{zone.replace('/', '-')}-{lost_days}.toml"
+    path.write_text(
+        f'revision = {revision}\nreporting_currency = "{currency}"\nreporting_timezone = "{zone}"\n'
+        f"[churn]\nlost_days = {lost_days}\n"
+    )
     return path
 
 
