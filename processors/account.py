@@ -83,10 +83,11 @@ def apply(  # noqa: PLR0913  # two moments: what time it is, and how far time ha
         return Step(state, outcome=outcome)
     outputs = _catch_up(state, context.day_of(max(state.as_of_ms, event.occurred_ms, now_ms, clock_ms)), context)
     moment_ms = max(state.as_of_ms, event.occurred_ms, now_ms)
-    as_of_day = context.day_of(moment_ms)
+    # The event's own day too: where the clock goes back over midnight it may be the day after the moment's.
+    as_of_day = max(state.as_of_day, context.day_of(event.occurred_ms), context.day_of(moment_ms))
     outcome = _take(state, event, read, as_of_day, context)
     _remember(state, event, print_)
-    outputs += _conclude(state, moment_ms, _cause(event, outcome), event.event_id, context)
+    outputs += _conclude(state, moment_ms, as_of_day, publish.Trigger(_cause(event, outcome), event.event_id), context)
     return Step(state, tuple(outputs), outcome, changed=True)
 
 
@@ -165,26 +166,27 @@ def _catch_up(state: AccountState, last_day: int, context: Context) -> list[Outp
     """Take a change of policy as of the account's own moment, then the due days up to a day."""
     outputs: list[OutputEvent] = []
     if state.policy_version != context.policy.version:
-        outputs += _conclude(state, state.as_of_ms, Cause.CONFIGURATION, None, context)
-    while state.due_day is not None and state.due_day <= last_day:
-        moment_ms = max(state.as_of_ms, context.start_of_day_ms(state.due_day))
-        if drift(state, moment_ms, context):
-            continue
-        outputs += _conclude(state, moment_ms, Cause.TIME, None, context)
+        outputs += _conclude(state, state.as_of_ms, state.as_of_day, publish.Trigger(Cause.CONFIGURATION), context)
+    while (due_day := state.due_day) is not None and due_day <= last_day:
+        moment_ms = max(state.as_of_ms, context.start_of_day_ms(due_day))
+        # Where the clock goes back over midnight, a moment after the day's first may belong to the day before.
+        as_of_day = max(state.as_of_day, due_day, context.day_of(moment_ms))
+        if not drift(state, moment_ms, as_of_day, context):
+            outputs += _conclude(state, moment_ms, as_of_day, publish.Trigger(Cause.TIME), context)
+        assert state.due_day is None or state.due_day > due_day, "a due day that does not grow would never end"
     return outputs
 
 
 def _conclude(
-    state: AccountState, moment_ms: int, cause: Cause, trigger_event_id: str | None, context: Context
+    state: AccountState, moment_ms: int, as_of_day: int, trigger: publish.Trigger, context: Context
 ) -> list[OutputEvent]:
-    """Evaluate as of a moment, write the result into the state and publish the net change."""
-    as_of_day = context.day_of(moment_ms)
+    """Evaluate as of a moment and its day, write the result into the state and publish the net change."""
     _forget(state, as_of_day, context)
     before = publish.Transition(
         None if state.tier is None else Tier(state.tier),
         None if state.churn_level is None else ChurnLevel(state.churn_level),
-        cause,
-        trigger_event_id,
+        trigger.cause,
+        trigger.event_id,
     )
     evaluation = evaluate(state, as_of_day, context)
     settle(state, evaluation, moment_ms, context)

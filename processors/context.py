@@ -60,7 +60,10 @@ class Context:
         }
 
     def day_of(self, moment_ms: int) -> int:
-        """Turn a moment into its local day in the policy's time zone."""
+        """Turn a moment into its local day in the policy's time zone.
+
+        Where the clock goes back over midnight, a later moment may belong to the day before.
+        """
         if self._time_zone is None:
             return moment_ms // DAY_MS
         return day_of_date(from_epoch_ms(moment_ms).astimezone(self._time_zone).date())

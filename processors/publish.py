@@ -35,6 +35,13 @@ FLAP_DAYS = 30
 ALERTS = frozenset({ChurnLevel.MEDIUM, ChurnLevel.HIGH})
 
 
+class Trigger(NamedTuple):
+    """Why an evaluation takes place, and the event that asked for it, if one did."""
+
+    cause: Cause
+    event_id: str | None = None
+
+
 class Transition(NamedTuple):
     """Where an evaluation came from, and why."""
 

@@ -2,14 +2,26 @@
 
 # ruff: noqa: E501  # a row of a table is one line
 
+from datetime import datetime
 from typing import Any, Final
 
+from models.fields import epoch_ms
 from models.outputs import Cause
 from models.policy import Policy
 from processors.account import advance, apply
 from processors.context import Context
 from processors.publish import snapshot
-from tests.support.scenario import ACCOUNT, FIRST_DAY, Played, day_name, play, policy_of, read_event
+from tests.support.scenario import (
+    ACCOUNT,
+    FIRST_DAY,
+    Played,
+    date_name,
+    day_name,
+    make_event,
+    play,
+    policy_of,
+    read_event,
+)
 from tests.support.tables import Row, table
 
 
@@ -135,6 +147,33 @@ def test_time_never_goes_back() -> None:
     step = advance(played.held, 0, played.context)
 
     assert (step.changed, step.outputs, played.held.due_day) == (False, (), before)
+
+
+@table("""
+| zone             | second moment        | its day    | third moment         | day after it | outcome |
+| America/St_Johns | 2009-11-01T03:00:00Z | 2009-10-31 | 2009-11-01T03:10:00Z | 2009-10-31   | applied |
+| America/St_Johns | 2009-11-01T02:30:30Z | 2009-11-01 | 2009-11-01T03:00:00Z | 2009-11-01   | late    |
+| America/St_Johns | 2009-11-01T03:00:00Z | 2009-10-31 | 2009-11-01T02:30:30Z | 2009-11-01   | applied |
+| Europe/Berlin    | 2009-10-31T22:30:00Z | 2009-10-31 | 2009-10-31T23:00:00Z | 2009-11-01   | applied |
+| UTC              | 2009-10-31T23:00:00Z | 2009-10-31 | 2009-11-01T03:00:00Z | 2009-11-01   | applied |
+""")
+def test_days_never_go_back(row: Row) -> None:
+    """An account's day grows and its due days end also where the clock goes back over midnight."""
+    played = Played(Context(policy_of(reporting_timezone=row["zone"])))
+    days = []
+    # The first day leaves a window of 30 days on 2009-11-01.
+    for number, moment in enumerate(["2009-10-02T15:00:00Z", row["second moment"], row["third moment"]]):
+        order = {"order_id": "O", "amount": "100", "currency": "EUR"}
+        moment_ms = epoch_ms(datetime.fromisoformat(moment))
+        step = apply(played.state, make_event("A", "order.completed", f"e{number}", moment_ms, **order), played.context)
+        played.state = step.state
+        days.append(date_name(played.held.as_of_day))
+    assert (days[1:], step.outcome) == ([row["its day"], row["day after it"]], row["outcome"])
+
+    for day in range(played.held.as_of_day, played.held.as_of_day + 400):
+        advance(played.held, played.context.end_of_day_ms(day), played.context)
+        assert played.held.due_day is None or played.held.due_day > day
+        assert played.held.as_of_day <= day
 
 
 _ERASED: Final = "d0 order 100; d1 order 900; d6 erase"
