@@ -1,5 +1,7 @@
 """The checkpoint: how far one partition has come, written in the same transaction as all that it caused."""
 
+import hashlib
+import hmac
 from typing import Final
 
 import msgspec
@@ -12,6 +14,8 @@ CHECKPOINT_KEY: Final = b"\x00checkpoint"
 """Key in the `state` topic; no account id holds a control character."""
 UNSETTLED: Final = ""
 _ERASED_PREFIX: Final = b"\x00erased/"
+_FINGERPRINT_TEXT: Final = b"account-health erasure"
+_FINGERPRINT_DIGITS: Final = 16
 
 
 class CheckpointError(ValueError):
@@ -85,6 +89,8 @@ class Checkpoint(msgspec.Struct, frozen=True):
     reporting_timezone: str
     horizon_days: int
     portfolio_version: int | None
+    erasure_fingerprint: str
+    """Of the secret under which erased accounts are remembered."""
     steps: list[Step]
     """What the transaction did, in order: an auditor replays them."""
 
@@ -113,6 +119,12 @@ def decode(value: bytes) -> Checkpoint:
             f"checkpoint format {checkpoint.format} is newer than {FORMAT}: run the newer release, or roll back all"
         )
     return checkpoint
+
+
+def fingerprint(erasure_secret: bytes) -> str:
+    """Give what tells one erasure secret from another without telling either."""
+    digest = hmac.new(erasure_secret, _FINGERPRINT_TEXT, hashlib.sha256).hexdigest()
+    return digest[:_FINGERPRINT_DIGITS]
 
 
 def erased_key(mark_key: str) -> bytes:

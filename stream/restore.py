@@ -20,6 +20,7 @@ from stream.checkpoint import (
     CheckpointError,
     decode,
     decode_mark,
+    fingerprint,
     mark_key_of,
 )
 from stream.cluster import Cluster
@@ -68,10 +69,12 @@ def restore(
     deadline = started + settings.restore_deadline_seconds
     end = _stable_end(partition, cluster, settings, deadline)
     accounts = Partition(context)
-    checkpoint, records = _read_changelog(partition, end, accounts, settings, deadline)
+    checkpoint, records, marks = _read_changelog(partition, end, accounts, settings, deadline)
     positions = _positions(partition, committed, checkpoint, cluster, settings)
     if checkpoint is not None:
         _check_policy(checkpoint, context.policy, numbered=settings.policy_file is not None)
+        if marks > 0:
+            _check_secret(checkpoint, context.erasure_secret)
         accounts.set_clock(checkpoint.clock_ms)
     return Restored(
         accounts,
@@ -106,11 +109,12 @@ def _stable_end(partition: int, cluster: Cluster, settings: Settings, deadline: 
 
 def _read_changelog(
     partition: int, end: int, accounts: Partition, settings: Settings, deadline: float
-) -> tuple[Checkpoint | None, int]:
+) -> tuple[Checkpoint | None, int, int]:
+    """Take every record; returns the last checkpoint, and how many records and how many erasure marks there were."""
     checkpoint: Checkpoint | None = None
-    records = 0
+    records = marks = 0
     if end == 0:
-        return None, 0
+        return None, 0, 0
     consumer = Consumer(
         {
             "bootstrap.servers": settings.bootstrap_servers,
@@ -133,11 +137,12 @@ def _read_changelog(
                     found = _take(message.key(), message.value(), accounts)
                     checkpoint = found or checkpoint
                     records += 1
+                    marks += mark_key_of(message.key() or b"") is not None
                 elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  # its only name
                     # The end may have been reached before the last batch was looked at.
                     (position,) = consumer.position([TopicPartition(settings.topics.state, partition)])
                     if position.offset >= end:
-                        return checkpoint, records
+                        return checkpoint, records, marks
                 else:
                     raise RestoreError(f"{settings.topics.state} [{partition}] cannot be read: {error}")
             if time.monotonic() > deadline:
@@ -163,6 +168,16 @@ def _take(key: bytes | None, value: bytes | None, accounts: Partition) -> Checkp
     except (StateFormatError, CheckpointError, UnicodeDecodeError) as error:
         raise RestoreError(f"the state topic cannot be read: {error}") from error
     return None
+
+
+def _check_secret(checkpoint: Checkpoint, secret: bytes) -> None:
+    if checkpoint.erasure_fingerprint == fingerprint(secret):
+        return
+    remedy = "unset it" if checkpoint.erasure_fingerprint == fingerprint(b"") else "set the former one"
+    raise RestoreError(
+        f"{env_name('erasure_secret')} is not the secret that erased accounts are remembered under: they would come "
+        f"back; {remedy}"
+    )
 
 
 def _positions(

@@ -239,7 +239,9 @@ class Settings(BaseSettings):
         None,
         min_length=32,
         max_length=1000,
-        description="Key of the HMACs by which erased accounts are remembered.",
+        description="Key of the HMACs by which erased accounts are remembered. Without one, whoever reads the state"
+        " topic can guess which accounts they are. A worker refuses another one once an account was erased: it would"
+        " no longer know it.",
     )
     embedded_broker: bool = Field(
         False,

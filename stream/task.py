@@ -16,7 +16,17 @@ from models.reasons import Outcome, RefusalReason
 from models.wire import Refusal
 from processors.account import Step
 from processors.partition import Changes
-from stream.checkpoint import FORMAT, UNSETTLED, Checkpoint, InputPosition, OpenStep, PublishStep, ReadStep, TickStep
+from stream.checkpoint import (
+    FORMAT,
+    UNSETTLED,
+    Checkpoint,
+    InputPosition,
+    OpenStep,
+    PublishStep,
+    ReadStep,
+    TickStep,
+    fingerprint,
+)
 from stream.checkpoint import Step as CheckpointStep
 from stream.handling import Place, Terms, handle
 from stream.inputs import Inputs, timestamp_ms
@@ -206,6 +216,7 @@ class PartitionTask:
             reporting_timezone=policy.reporting_timezone,
             horizon_days=policy.horizon_days,
             portfolio_version=self.accounts.context.portfolio_version,
+            erasure_fingerprint=fingerprint(self.accounts.context.erasure_secret),
             steps=([] if self._opened is None else [self._opened]) + self._steps,
         )
 

@@ -22,7 +22,7 @@ from stream.engine import Engine
 from stream.health import Health
 from stream.monitor import Monitor
 from stream.probes import ProbeServer
-from stream.settings import Settings, effective, policy_of
+from stream.settings import Settings, effective, env_name, policy_of
 from stream.telemetry import Metrics
 
 _log = logging.getLogger(__name__)
@@ -54,6 +54,10 @@ async def _run(settings: Settings, context: Context) -> NoReturn:
         _log.critical("probes and metrics on %s:%s: %s", settings.http_host, settings.http_port, error.strerror)
         _exit(EXIT_FAILED)
     _log.info("probes and metrics on port %s", probes.port)
+    if settings.erasure_secret is None:
+        _log.warning(
+            "%s is not set: erased accounts are remembered under hashes that can be guessed", env_name("erasure_secret")
+        )
     for name, value in effective(settings):
         _log.debug("%s=%s", name, value)
     try:

@@ -13,13 +13,23 @@ from processors.partition import Changes, Partition
 from stream.audit.changelog import Transaction, Written, check_tiles
 from stream.audit.ledger import DEAD_LETTER, SEQUENCED, Expected, Ledger, digest_of, identify
 from stream.audit.report import Fault, PartitionReport
-from stream.checkpoint import UNSETTLED, Checkpoint, OpenStep, PublishStep, ReadStep, TickStep, decode_mark, encode_mark
+from stream.checkpoint import (
+    UNSETTLED,
+    Checkpoint,
+    OpenStep,
+    PublishStep,
+    ReadStep,
+    TickStep,
+    decode_mark,
+    encode_mark,
+    fingerprint,
+)
 from stream.cluster import Cluster
 from stream.handling import Place, Terms, handle
 from stream.inputs import timestamp_ms
 from stream.reading import PartitionReader
 from stream.records import Origin, OutRecord, dead_letter_record, output_record, snapshot_record
-from stream.settings import Settings
+from stream.settings import Settings, env_name
 from stream.topics import SPEC_OF_INPUT, Cleanup, event_source
 
 _COMPACTED: Final = "the state topic was compacted: what was before is gone"
@@ -67,6 +77,7 @@ class Replayer:
         self._base_left = 0
         # Whether it is known which accounts still wait for a new policy.
         self._settled = True
+        self._erased = False
         self._readers: dict[InputTopic, PartitionReader] = {}
         self._starts = {
             topic: cluster.range_of(self._names.of_input(topic), place.partition).start for topic in InputTopic
@@ -81,6 +92,7 @@ class Replayer:
         """Replay the next transaction, or take it as it is where that cannot be done."""
         self._report.transactions += 1
         checkpoint = transaction.checkpoint
+        self._erased = self._erased or bool(transaction.writes.erased)
         opening = next((step for step in checkpoint.steps if isinstance(step, OpenStep)), None)
         if self.last is None and (opening is None or not opening.fresh):
             self._base_left = _BASE_TRANSACTIONS
@@ -132,6 +144,11 @@ class Replayer:
             raise HoleError(
                 f"the policy of revision {checkpoint.policy_revision}, version {checkpoint.policy_in_force}, was in "
                 "force: give it with --policy FILE"
+            )
+        secret = self._contexts[checkpoint.policy_in_force].erasure_secret
+        if self._erased and checkpoint.erasure_fingerprint != fingerprint(secret):
+            raise HoleError(
+                f"accounts were erased under another secret: give the workers' {env_name('erasure_secret')}"
             )
         if not self._settled and opening is None:
             raise HoleError("a change of policy was under way, and how far it had come is not known")
