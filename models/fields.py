@@ -18,7 +18,13 @@ MINOR_DIGITS: Final[dict[str, int]] = {
 """ISO 4217 code to the number of digits of its minor unit (EUR 2, JPY 0, KWD 3)."""
 
 AMOUNT_MAX: Final = Decimal(10) ** 11
-"""Largest amount of one event, in major units; keeps sums within 64 bits."""
+"""Largest amount of one event, in major units of its own currency."""
+
+MINOR_MAX: Final = 10**15
+"""Largest amount of one event once it is converted, in minor units: `AMOUNT_MAX` where a unit has four digits."""
+
+SUM_MINOR_MAX: Final = 10**18
+"""Largest sum that an account may reach, of either sign, in minor units; a packed integer has 64 bits."""
 
 
 def epoch_ms(moment: datetime) -> int:

@@ -16,14 +16,15 @@ from models.events import (
     OrderEvent,
     OrderRefunded,
     ProfileUpdated,
+    TicketOpened,
 )
-from models.fields import epoch_ms
+from models.fields import SUM_MINOR_MAX, epoch_ms
 from models.outputs import Cause, ChurnLevel, OutputEvent, Tier
 from models.reasons import Outcome, RefusalReason
 from models.state import AccountState, ErasedAccount, ProfileState
 from models.wire import Refusal
 from processors import publish, recent, support, windows
-from processors.context import Context, MissingRateError
+from processors.context import AmountRangeError, Context, MissingRateError
 from processors.evaluation import drift, evaluate, settle
 from processors.profiles import profile_of
 from processors.windows import Movement
@@ -75,12 +76,17 @@ def apply(  # noqa: PLR0913  # two moments: what time it is, and how far time ha
         read = _read(event, context)
     except MissingRateError as error:
         return Step(state, refusal=Refusal(RefusalReason.MISSING_RATE, str(error)))
+    except AmountRangeError as error:
+        return Step(state, refusal=Refusal(RefusalReason.INVALID_FIELD, str(error)))
     print_ = recent.fingerprint(event)
     if state is None:
         incarnation = 0 if erased is None else erased.incarnation
         state = AccountState(event.account_id, incarnation=incarnation, policy_version=context.policy.version)
     elif (outcome := _ignored(state, event, print_)) is not None:
         return Step(state, outcome=outcome)
+    elif not _fits(state, event, read, context):
+        detail = f"a sum of the account would pass {SUM_MINOR_MAX} minor units"
+        return Step(state, refusal=Refusal(RefusalReason.INVALID_FIELD, detail))
     outputs = _catch_up(state, context.day_of(max(state.as_of_ms, event.occurred_ms, now_ms, clock_ms)), context)
     moment_ms = max(state.as_of_ms, event.occurred_ms, now_ms)
     # The event's own day too: where the clock goes back over midnight it may be the day after the moment's.
@@ -127,6 +133,13 @@ def _read(event: AccountEvent, context: Context) -> _Read:
 def _movement(event: OrderEvent, rate_day: int, sign: int, orders: int, context: Context) -> Movement:
     cost = None if event.cost is None else sign * context.to_minor(event.cost, event.currency, rate_day)
     return Movement(sign * context.to_minor(event.amount, event.currency, rate_day), orders, cost)
+
+
+def _fits(state: AccountState, event: AccountEvent, read: _Read, context: Context) -> bool:
+    if isinstance(event, TicketOpened):
+        cost = context.service_cost_minor.get(event.severity, 0)
+        return state.lifetime_service_cost_minor + cost <= SUM_MINOR_MAX
+    return read.movement is None or windows.fits(state, read.day, read.movement)
 
 
 def _take(state: AccountState, event: AccountEvent, read: _Read, as_of_day: int, context: Context) -> Outcome:

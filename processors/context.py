@@ -7,7 +7,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from models.events import Severity
-from models.fields import MINOR_DIGITS, epoch_ms, from_epoch_ms
+from models.fields import MINOR_DIGITS, MINOR_MAX, epoch_ms, from_epoch_ms
 from models.policy import Policy
 
 DAY_MS: Final = 86_400_000
@@ -19,6 +19,10 @@ RULE_MODEL_VERSION: Final = "rule-1-uncalibrated"
 
 class MissingRateError(LookupError):
     """The policy has no rate for a currency on a day."""
+
+
+class AmountRangeError(ValueError):
+    """An amount is too large once it is converted."""
 
 
 def date_of(day: int) -> date:
@@ -84,6 +88,7 @@ class Context:
 
         Raises:
             MissingRateError: if no rate of the currency is in force on the day.
+            AmountRangeError: if the result is above `MINOR_MAX`.
         """
         if currency == self.policy.reporting_currency:
             return self._round(amount)
@@ -92,7 +97,10 @@ class Context:
         if index < 0:
             raise MissingRateError(f"no rate for {currency} on {date_of(day)}")
         with localcontext(prec=_DECIMAL_PRECISION):
-            return self._round(amount * self.policy.rates[currency][index].rate)
+            minor = self._round(amount * self.policy.rates[currency][index].rate)
+        if minor > MINOR_MAX:
+            raise AmountRangeError(f"{amount} {currency} is more than {MINOR_MAX} minor units once it is converted")
+        return minor
 
     def to_decimal_text(self, minor: int) -> str:
         """Write minor units as a decimal string of major units.

@@ -193,4 +193,9 @@ def _view_hash(state: AccountState, evaluation: Evaluation, context: Context) ->
         context.policy.version,
         context.model_version,
     )
-    return int.from_bytes(hashlib.blake2b(_encode(seen), digest_size=_VIEW_HASH_BYTES).digest())
+    try:
+        encoded = _encode(seen)
+    except OverflowError:
+        # Days of either sign within their bounds may sum to a window of more than 64 bits.
+        encoded = repr(seen).encode()
+    return int.from_bytes(hashlib.blake2b(encoded, digest_size=_VIEW_HASH_BYTES).digest())

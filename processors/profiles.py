@@ -10,6 +10,7 @@ def profile_of(event: ProfileUpdated, day: int, context: Context) -> ProfileStat
 
     Raises:
         MissingRateError: if the policy has no rate for the budget's currency on that day.
+        AmountRangeError: if the budget is too large once it is converted.
     """
     budget, override = event.budget, event.override
     return ProfileState(

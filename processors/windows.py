@@ -6,6 +6,7 @@ A window of N days as of day D is [D − N + 1, D]. Integers only: floats drift 
 from bisect import bisect_left
 from typing import Final, NamedTuple
 
+from models.fields import SUM_MINOR_MAX
 from models.state import AccountState
 
 _is_positive: Final = (0).__lt__
@@ -52,6 +53,23 @@ def sums(state: AccountState, as_of_day: int, window_days: int) -> WindowSums:
         sum(state.costed_revenue_minor[first:]),
         sum(state.cost_minor[first:]),
     )
+
+
+def fits(state: AccountState, day: int, movement: Movement) -> bool:
+    """Tell whether every sum that a movement goes into stays within `SUM_MINOR_MAX`."""
+    revenue, _, cost = movement
+    index = bisect_left(state.days, day)
+    on_day = index < len(state.days) and state.days[index] == day
+    costed = 0 if cost is None else revenue
+    sums_after = (
+        state.lifetime_revenue_minor + revenue,
+        state.lifetime_costed_revenue_minor + costed,
+        state.lifetime_cost_minor + (cost or 0),
+        (state.revenue_minor[index] if on_day else 0) + revenue,
+        (state.costed_revenue_minor[index] if on_day else 0) + costed,
+        (state.cost_minor[index] if on_day else 0) + (cost or 0),
+    )
+    return max(map(abs, sums_after)) <= SUM_MINOR_MAX
 
 
 def add(state: AccountState, day: int, movement: Movement, horizon_start_day: int) -> bool:

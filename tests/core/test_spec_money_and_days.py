@@ -10,10 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.codec import pack
 from models.fields import epoch_ms, from_epoch_ms
+from processors.account import apply
 from processors.context import Context, MissingRateError, date_of, day_of_date
+from processors.publish import snapshot
 from tests.core.ledger import local_day, start_of
-from tests.support.scenario import FIRST_DAY, play, policy_of
+from tests.support.scenario import FIRST_DAY, make_event, play, policy_of
 from tests.support.tables import Row, table
 
 RATES: Final = {
@@ -68,6 +71,77 @@ def test_conversion(row: Row) -> None:
             context.to_minor(Decimal(row["amount"]), row["currency"], day)
     else:
         assert context.to_minor(Decimal(row["amount"]), row["currency"], day) == int(row["minor"])
+
+
+_RICH: Final = {"USD": [{"since": "2026-01-01", "rate": "1000000000"}]}
+
+
+@table("""
+| case                           | step                                      | minor units      |
+| the most there can be          | d0 order 10000 currency=USD               | 1000000000000000 |
+| above it                       | d0 order 10000.01 currency=USD            | refused          |
+| the largest amount             | d0 order 100000000000 currency=USD        | refused          |
+| a cost above it                | d0 order 1 cost=10000.01 currency=USD     | refused          |
+| a refund above it              | d0 refund 10000.01 currency=USD           | refused          |
+""")
+def test_a_converted_amount_has_a_bound(row: Row) -> None:
+    """An amount that is beyond 10^15 minor units once it is converted is refused, and changes nothing."""
+    played = play(row["step"], policy_of(rates=_RICH))
+
+    if row["minor units"] == "refused":
+        refusal = played.steps[-1].refusal
+        assert refusal is not None
+        assert (refusal.reason, played.state) == ("invalid_field", None)
+        assert "more than 1000000000000000 minor units once it is converted" in refusal.detail
+    else:
+        assert played.held.lifetime_revenue_minor == int(row["minor units"])
+
+
+def test_a_budget_has_the_same_bound() -> None:
+    """A profile whose budget is too large once it is converted is refused."""
+    fields = {"profile_version": 1, "budget": {"amount": "10000.01", "currency": "USD"}}
+    profile = make_event("A", "profile.updated", "e", 1_769_904_000_000, **fields)
+    step = apply(None, profile, Context(policy_of(rates=_RICH)))
+
+    assert step.refusal is not None
+    assert (step.refusal.reason, step.state) == ("invalid_field", None)
+
+
+@table("""
+| sum                           | below its bound | step                  | outcome       |
+| lifetime_revenue_minor        | 100             | d1 order 1            | applied       |
+| lifetime_revenue_minor        | 99              | d1 order 1            | invalid_field |
+| lifetime_revenue_minor        | 99              | d1 refund 1           | applied       |
+| lifetime_revenue_minor        | 99              | d0 order 1 id=e0      | duplicate     |
+| lifetime_costed_revenue_minor | 99              | d1 order 1            | applied       |
+| lifetime_costed_revenue_minor | 99              | d1 order 1 cost=0     | invalid_field |
+| lifetime_cost_minor           | 99              | d1 order 0 cost=1     | invalid_field |
+| lifetime_service_cost_minor   | 100             | d1 open T low         | applied       |
+| lifetime_service_cost_minor   | 99              | d1 open T low         | invalid_field |
+| revenue_minor                 | 99              | d0 order 1            | invalid_field |
+| revenue_minor                 | 99              | d1 order 1            | applied       |
+| costed_revenue_minor          | 99              | d0 order 1 cost=0     | invalid_field |
+| cost_minor                    | 99              | d0 order 0 cost=1     | invalid_field |
+""")
+def test_a_sum_has_a_bound(row: Row) -> None:
+    """An event that would take a sum beyond 10^18 minor units is refused, or it could not be packed for ever."""
+    played = play("d0 order 1 id=e0", policy_of(support={"service_cost": {"low": 1}}))
+    near = 10**18 - int(row["below its bound"])
+    setattr(played.held, row["sum"], near if row["sum"].startswith("lifetime") else [near])
+    before = pack(played.held)
+    played.play(row["step"])
+
+    assert played.outcomes().split()[-1] == row["outcome"]
+    assert (pack(played.held) == before) == (row["outcome"] != "applied")
+
+
+def test_days_of_either_sign_may_sum_to_more_than_64_bits() -> None:
+    """A window beyond 64 bits is published like any other."""
+    played = play("; ".join(f"d{day} order 1" for day in range(20)))
+    played.held.revenue_minor = [10**18] * 20
+    played.play("d20 order 1")
+
+    assert snapshot(played.held, played.context).windows["30"].revenue == "200000000000000001.00"
 
 
 @table("""
