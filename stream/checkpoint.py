@@ -10,6 +10,8 @@ from models.events import InputTopic
 from models.state import ErasedAccount
 
 FORMAT: Final = 1
+MARK_FORMAT: Final = 1
+"""First byte of an erasure mark; the mark follows as MessagePack."""
 CHECKPOINT_KEY: Final = b"\x00checkpoint"
 """Key in the `state` topic; no account id holds a control character."""
 UNSETTLED: Final = ""
@@ -139,9 +141,21 @@ def mark_key_of(key: bytes) -> str | None:
 
 def encode_mark(mark: ErasedAccount) -> bytes:
     """Write an erasure mark."""
-    return msgspec.msgpack.encode(mark)
+    return bytes([MARK_FORMAT]) + msgspec.msgpack.encode(mark)
 
 
 def decode_mark(value: bytes) -> ErasedAccount:
-    """Read an erasure mark."""
-    return msgspec.msgpack.decode(value, type=ErasedAccount)
+    """Read an erasure mark.
+
+    Raises:
+        CheckpointError: if it is of a newer format, or none.
+    """
+    if value and value[0] > MARK_FORMAT:
+        raise CheckpointError(
+            f"erasure mark format {value[0]} is newer than {MARK_FORMAT}: run the newer release, or roll back all"
+        )
+    try:
+        # Format 0 was never written.
+        return msgspec.msgpack.decode(value[1:] if value.startswith(bytes([MARK_FORMAT])) else b"", type=ErasedAccount)
+    except msgspec.MsgspecError as error:
+        raise CheckpointError(f"the state topic holds no erasure mark that this release can read: {error}") from error

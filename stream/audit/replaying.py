@@ -2,8 +2,6 @@
 
 from typing import Final, assert_never
 
-import msgspec
-
 from models.codec import StateFormatError, unpack
 from models.events import InputTopic
 from models.state import AccountState
@@ -16,6 +14,7 @@ from stream.audit.report import Fault, PartitionReport
 from stream.checkpoint import (
     UNSETTLED,
     Checkpoint,
+    CheckpointError,
     OpenStep,
     PublishStep,
     ReadStep,
@@ -293,7 +292,7 @@ class Replayer:
         for key, written in transaction.writes.erased.items():
             try:
                 self.accounts.restore_erased(key, decode_mark(written.value or b""))
-            except msgspec.MsgspecError as error:
+            except CheckpointError as error:
                 self._report.fault(Fault.STATE, f"the erasure mark at offset {written.offset} cannot be read: {error}")
         self.accounts.set_clock(checkpoint.clock_ms)
         self.accounts.policy_settled()
