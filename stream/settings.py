@@ -32,6 +32,7 @@ __all__ = [
 ]
 
 _MIB: Final = 1_048_576
+_MS: Final = 1000
 _PORT_MAX: Final = 65_535
 _COMMITS_IN_TRANSACTION_TIMEOUT: Final = 5
 
@@ -190,7 +191,7 @@ class Settings(BaseSettings):
         ge=6_000,
         le=3_600_000,
         description="A worker that takes nothing from its queue for longer loses its partitions. "
-        "At least `SESSION_TIMEOUT_MS`.",
+        "At least `SESSION_TIMEOUT_MS`, and above `GRACE_PERIOD_SECONDS`.",
     )
     restore_deadline_seconds: int = Field(
         600,
@@ -265,6 +266,12 @@ RULES: Final[tuple[Rule[Settings], ...]] = (
         ("max_poll_interval_ms", "session_timeout_ms"),
         lambda s: s.max_poll_interval_ms >= s.session_timeout_ms,
         "the first must not be below the second",
+    ),
+    Rule(
+        ("max_poll_interval_ms", "grace_period_seconds"),
+        # What a partition that is given back still has to commit is waited for between two polls.
+        lambda s: s.max_poll_interval_ms > s.grace_period_seconds * _MS,
+        "the first must be longer than the second",
     ),
     Rule(
         ("transaction_timeout_ms", "commit_interval_ms"),

@@ -58,6 +58,15 @@ def test_settings_that_contradict_each_other_are_found_beside_wrong_ones() -> No
     assert "at least 5 times" in errors[1]
 
 
+def test_polling_may_pause_for_longer_than_the_grace_period() -> None:
+    """A partition that is given back within the grace period does not cost the worker its others."""
+    environ = {"ACCOUNT_HEALTH_MAX_POLL_INTERVAL_MS": "60000", "ACCOUNT_HEALTH_GRACE_PERIOD_SECONDS": "59"}
+
+    assert load_settings(environ).grace_period_seconds == 59
+    (error,) = _errors({**environ, "ACCOUNT_HEALTH_GRACE_PERIOD_SECONDS": "60"})
+    assert "the first must be longer than the second" in error
+
+
 def test_a_rule_is_not_judged_by_a_default_in_place_of_a_wrong_value() -> None:
     """A value that is wrong in itself is not also said to contradict another."""
     errors = _errors(
