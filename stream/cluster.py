@@ -19,6 +19,8 @@ from stream.settings import Settings
 from stream.topics import group_id
 
 _TIMEOUT_SECONDS: Final = 30.0
+_RESULT_SECONDS: Final = _TIMEOUT_SECONDS + 5.0
+"""For the client to say itself why a request failed."""
 _RETRY_SECONDS: Final = 0.1
 _LEADER_MOVES: Final = frozenset(
     {
@@ -94,7 +96,7 @@ class Cluster:
                 for spec in _ENDS
             )
             try:
-                return Range(first.result(_TIMEOUT_SECONDS).offset, last.result(_TIMEOUT_SECONDS).offset)
+                return Range(first.result(_RESULT_SECONDS).offset, last.result(_RESULT_SECONDS).offset)
             except KafkaException as error:
                 # The client asks the leader that it knows: a new topic may have none yet, and one may have moved.
                 if error.args[0].code() not in _LEADER_MOVES or time.monotonic() > deadline:
@@ -114,7 +116,7 @@ class Cluster:
         futures = self._admin.list_consumer_group_offsets(
             [asked], require_stable=True, request_timeout=_TIMEOUT_SECONDS
         )
-        found = futures[group].result(_TIMEOUT_SECONDS).topic_partitions
+        found = futures[group].result(_RESULT_SECONDS).topic_partitions
         failed = next((one.error for one in found if one.error is not None), None)
         if failed is not None:
             raise KafkaException(failed)
@@ -126,7 +128,7 @@ class Cluster:
 
     def _ids(self, names: list[str]) -> dict[str, str]:
         futures = self._admin.describe_topics(TopicCollection(names), request_timeout=_TIMEOUT_SECONDS)
-        return {name: str(future.result(_TIMEOUT_SECONDS).topic_id) for name, future in futures.items()}
+        return {name: str(future.result(_RESULT_SECONDS).topic_id) for name, future in futures.items()}
 
     def _embedded_ids(self, names: list[str]) -> dict[str, str]:
         # The mock describes no topics; its cluster's id is another one at each start, and so serves as well.
