@@ -22,7 +22,7 @@ class _Pending:
         """Wait for the answer."""
         if timeout < self._failed_after:
             raise TimeoutError
-        raise KafkaException(KafkaError(KafkaError._TIMED_OUT))  # noqa: SLF001  # its only name
+        raise KafkaException(KafkaError(KafkaError._TIMED_OUT))  # its only name
 
 
 class _Silent:
