@@ -33,6 +33,8 @@ from processors.tiers import direction
 FLAP_DAYS = 30
 """A change that is undone within as many days was noise."""
 ALERTS = frozenset({ChurnLevel.MEDIUM, ChurnLevel.HIGH})
+UNJUDGED = frozenset({ChurnLevel.NONE, ChurnLevel.UNPROVEN})
+"""Levels of an account whose order days are too few to say that it was lost, or that it came back."""
 
 
 class Trigger(NamedTuple):
@@ -113,7 +115,8 @@ def churn_change(
 ) -> ChurnEvent | None:
     """Publish a change of the churn level, if it is one that someone would act on.
 
-    That is: into or out of `medium`, `high` or `lost`. A loss replaces the level's event.
+    That is: into or out of `medium`, `high` or `lost`. A loss replaces the level's event. A loss whose orders are
+    cancelled is no recovery: it never held.
     """
     level, previous = evaluation.assessed.level, before.level
     kind: type[ChurnEvent]
@@ -123,7 +126,7 @@ def churn_change(
         kind = AccountLost
         state.lost_since_day = evaluation.as_of_day
     elif previous is ChurnLevel.LOST:
-        kind = AccountRecovered
+        kind = ChurnRiskChanged if level in UNJUDGED else AccountRecovered
         state.lost_since_day = None
     elif level in ALERTS or previous in ALERTS:
         kind = ChurnRiskChanged

@@ -283,7 +283,8 @@ class Reference:
         if level == "lost":
             return "account.lost"
         if self.level == "lost":
-            return "account.recovered"
+            proven = len(self.order_days()) > 1
+            return "account.recovered" if proven else "account.churn_risk_changed"
         alerts = {"medium", "high"}
         return "account.churn_risk_changed" if level in alerts or self.level in alerts else None
 

@@ -105,7 +105,8 @@ def test_churn_events_follow_each_other(policy: Policy, history: list[Arrival]) 
             if isinstance(change, TierChanged):
                 continue
             assert change.previous_level != change.level
-            assert (change.type == "account.recovered") == (change.previous_level is ChurnLevel.LOST)
+            proven = change.level not in {ChurnLevel.NONE, ChurnLevel.UNPROVEN}
+            assert (change.type == "account.recovered") == (change.previous_level is ChurnLevel.LOST and proven)
             assert (change.type == "account.lost") == (change.level is ChurnLevel.LOST)
             assert lost == (change.previous_level is ChurnLevel.LOST)
             lost = change.level is ChurnLevel.LOST
