@@ -8,6 +8,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, NamedTuple
 
 from confluent_kafka import KafkaException, Message, TopicPartition
@@ -21,7 +22,7 @@ from stream.handling import Place
 from stream.inputs import Run
 from stream.monitor import Monitor
 from stream.poller import Poller
-from stream.restore import RestoreError, restore
+from stream.restore import Restored, RestoreError, restore
 from stream.settings import Settings
 from stream.task import PartitionTask
 from stream.telemetry import RebalanceKind, TransactionResult
@@ -30,6 +31,8 @@ from stream.transactions import TransactionAbortedError, Transactions
 _log = logging.getLogger(__name__)
 _SLICE_ACCOUNTS: Final = 50
 _TICK_SECONDS: Final = 0.05
+_RESTORERS: Final = 4
+"""Partitions restored at a time."""
 _ABORTS_A_MINUTE_MAX: Final = 2
 _MINUTE_SECONDS: Final = 60.0
 
@@ -71,6 +74,8 @@ class Engine:
         # Held while a batch is processed and while a commit runs: nothing is produced during a commit.
         self._lock = asyncio.Lock()
         self._transactions = Transactions(settings)
+        # Of their own: a commit must never wait behind a restore.
+        self._restorers = ThreadPoolExecutor(_RESTORERS, "restore")
         self._poller = Poller(settings, self, asyncio.get_running_loop())
         self._abort_seconds: list[float] = []
         self._turn = 0
@@ -149,17 +154,17 @@ class Engine:
 
     async def process(self, batch: Batch) -> None:
         """Process a batch, unless its partition has gone to another worker or back to its last commit since."""
-        task, epoch, runs = batch
+        task = batch.task
         try:
             async with self._lock:
-                if self._tasks.get(task.partition) is task and task.epoch == epoch:
+                for run in batch.runs:
+                    if self._tasks.get(task.partition) is not task or task.epoch != batch.epoch:
+                        break
                     started = time.perf_counter()
                     self._transactions.begin()
-                    for run in runs:
-                        task.process(run.topic, run.messages, self._transactions.produce)
+                    task.process(run.topic, run.messages, self._transactions.produce)
                     self._transactions.serve()
-                    records = sum(len(run.messages) for run in runs)
-                    self._monitor.processed(time.perf_counter() - started, records)
+                    self._monitor.processed(time.perf_counter() - started, len(run.messages))
                     if self._transactions.is_half_full() or task.is_full():
                         await self._commit()
         except Exception as error:  # noqa: BLE001  # an event must never be lost: whatever it is, the worker ends
@@ -200,13 +205,13 @@ class Engine:
         if (task := self._tasks.get(partition)) is not None:
             task.resetting = False
 
-    def on_assigned(self, partitions: list[int]) -> None:
+    def on_assigned(self, partitions: list[int], assignment: int) -> None:
         """Open the partitions that the group gives."""
         _log.info("assigned: %s", partitions)
         self._joined = True
         self._monitor.rebalanced(RebalanceKind.ASSIGNED)
         for partition in partitions:
-            self._opening[partition] = asyncio.create_task(self._open(partition))
+            self._opening[partition] = asyncio.create_task(self._open(partition, assignment))
         self._report()
 
     async def on_revoked(self, partitions: list[int]) -> None:
@@ -224,13 +229,16 @@ class Engine:
         self._report()
         _log.info("revoked: %s", partitions)
 
-    async def _open(self, partition: int) -> None:
-        assert self._cluster is not None
+    async def _open(self, partition: int, assignment: int) -> None:
+        cluster = self._cluster
+        assert cluster is not None
+
+        def open_() -> Restored:
+            committed = cluster.committed(partition)
+            return restore(partition, committed, cluster, self._context, self._settings)
+
         try:
-            committed = await asyncio.to_thread(self._cluster.committed, partition)
-            restored = await asyncio.to_thread(
-                restore, partition, committed, self._cluster, self._context, self._settings
-            )
+            restored = await asyncio.get_running_loop().run_in_executor(self._restorers, open_)
         except (RestoreError, KafkaException) as error:
             self.fail(f"partition {partition} cannot be opened: {error}")
             return
@@ -239,11 +247,11 @@ class Engine:
             self.fail(f"partition {partition} cannot be opened: {error!r}")
             return
         names = self._settings.topics
-        topic_ids = {topic: self._cluster.topic_ids[names.of_input(topic)] for topic in InputTopic}
-        place = Place(partition, self._cluster.partitions, topic_ids)
+        topic_ids = {topic: cluster.topic_ids[names.of_input(topic)] for topic in InputTopic}
+        place = Place(partition, cluster.partitions, topic_ids)
         self._tasks[partition] = PartitionTask(place, restored, self._settings, self._wall_clock_ms)
         self._opening.pop(partition, None)
-        self._poller.fetch(partition, restored.positions)
+        self._poller.fetch(partition, assignment, restored.positions)
         self._monitor.restored(restored.seconds, restored.records)
         _log.info(
             "opened partition %s: %s accounts, %s records in %.2f s",
@@ -264,7 +272,7 @@ class Engine:
             runs = task.inputs.next_runs(self._settings.batch_records, now_seconds)
             if runs:
                 self._turn = (self._turn + step + 1) % len(tasks)
-                task.busy = True
+                task.in_hand(runs)
                 return Batch(task, task.epoch, runs)
         return None
 
@@ -305,6 +313,9 @@ class Engine:
 
     async def _commit(self) -> None:
         """Commit what the tasks did; the lock is held."""
+        if self.failure.done():
+            # What failed may have done half of its work: nobody may see it.
+            return
         dirty = [task for task in self._tasks.values() if task.has_news()]
         if not dirty:
             await self._transactions.abort()

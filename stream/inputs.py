@@ -11,6 +11,7 @@ from confluent_kafka import Message
 
 from models.events import InputTopic
 
+_RECORD_BYTES: Final = 200
 _ORDER: Final = {topic: index for index, topic in enumerate(InputTopic)}
 
 
@@ -125,5 +126,5 @@ def timestamp_ms(message: Message) -> int:
 
 
 def size_bytes(message: Message) -> int:
-    """Give the size of a record's key and value."""
-    return len(message) + len(message.key() or b"")
+    """Give about the memory that a record takes: its key, its value, and what every record takes."""
+    return _RECORD_BYTES + len(message) + len(message.key() or b"")

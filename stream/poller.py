@@ -5,6 +5,8 @@ The group subscribes to one anchor topic (`orders`); the same partitions of the 
 """
 
 import asyncio
+import logging
+import os
 import queue
 import threading
 import time
@@ -18,9 +20,11 @@ from stream.logs import librdkafka_logger
 from stream.settings import Settings
 from stream.topics import group_id
 
+_log = logging.getLogger(__name__)
 _POLL_SECONDS: Final = 0.05
 _POLL_RECORDS: Final = 5000
 _LAG_SECONDS: Final = 1.0
+_EXIT_STUCK: Final = 1
 _METADATA_SECONDS: Final = 30.0
 
 
@@ -36,7 +40,7 @@ class Owner(Protocol):
     def on_ends(self, ends: dict[tuple[InputTopic, int], int]) -> None:
         """Take the end offsets of what is fetched."""
 
-    def on_assigned(self, partitions: list[int]) -> None:
+    def on_assigned(self, partitions: list[int], assignment: int) -> None:
         """Open the partitions that the group gives."""
 
     def on_revoked(self, partitions: list[int]) -> Coroutine[Any, Any, None]:
@@ -66,7 +70,12 @@ class Poller:
         self._commands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._stopping = threading.Event()
         self._fetched: set[tuple[InputTopic, int]] = set()
+        # Which rebalance gave each partition: what was opened for an earlier one comes too late.
+        self._assignment = 0
+        self._assignments: dict[int, int] = {}
         self._lag_at_seconds = 0.0
+        self._answered = threading.Event()
+        self._answered.set()
         self._consumer = Consumer(
             {
                 "bootstrap.servers": settings.bootstrap_servers,
@@ -105,10 +114,12 @@ class Poller:
         await asyncio.to_thread(self._thread.join, timeout_seconds)
         return not self._thread.is_alive()
 
-    def fetch(self, partition: int, positions: dict[InputTopic, int]) -> None:
-        """Begin to fetch the inputs of an opened partition at these offsets."""
+    def fetch(self, partition: int, assignment: int, positions: dict[InputTopic, int]) -> None:
+        """Begin to fetch the inputs of an opened partition at these offsets, if its assignment still holds."""
 
         def run() -> None:
+            if self._assignments.get(partition) != assignment:
+                return
             self._consumer.incremental_assign(
                 [TopicPartition(self._name(topic), partition, offset) for topic, offset in positions.items()]
             )
@@ -151,11 +162,12 @@ class Poller:
             self._tell(self._owner.fail, f"polling ended: {error!r}")
 
     def _poll_once(self) -> None:
+        self._wait_for_the_loop()
         while not self._commands.empty():
             self._commands.get()()
         self.group_metadata = self._consumer.consumer_group_metadata()
         found: dict[tuple[str, int], list[Message]] = {}
-        ended: list[tuple[str, int]] = []
+        ended: set[tuple[str, int]] = set()
         for message in self._consumer.consume(_POLL_RECORDS, _POLL_SECONDS):
             error = message.error()
             topic, partition = message.topic(), message.partition()
@@ -164,9 +176,10 @@ class Poller:
                 continue
             if error is None:
                 found.setdefault((topic, partition), []).append(message)
+                ended.discard((topic, partition))
                 continue
             if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  # its only name
-                ended.append((topic, partition))
+                ended.add((topic, partition))
             elif error.fatal() or not error.retriable():
                 self._tell(self._owner.fail, f"{topic} [{partition}] cannot be read: {error}")
         for (name, partition), messages in found.items():
@@ -175,6 +188,18 @@ class Poller:
         for name, partition in ended:
             self._tell(self._owner.on_end, self._input(name), partition)
         self._tell_ends()
+
+    def _wait_for_the_loop(self) -> None:
+        """Poll no further than the event loop follows.
+
+        A loop that is stuck stops the polling: after `max.poll.interval.ms` its partitions go to another worker, and
+        after the stuck deadline the process ends.
+        """
+        if not self._answered.wait(self._settings.stuck_deadline_seconds):
+            _log.critical("the event loop was stuck for %s s", self._settings.stuck_deadline_seconds)
+            os._exit(_EXIT_STUCK)
+        self._answered.clear()
+        self._loop.call_soon_threadsafe(self._answered.set)
 
     def _tell_ends(self) -> None:
         now = time.monotonic()
@@ -192,11 +217,16 @@ class Poller:
         # Nothing is fetched before its task is open; the empty call tells librdkafka that we have heard.
         consumer.incremental_assign([])
         self.group_metadata = consumer.consumer_group_metadata()
-        self._tell(self._owner.on_assigned, [one.partition for one in partitions])
+        self._assignment += 1
+        numbers = [one.partition for one in partitions]
+        self._assignments.update(dict.fromkeys(numbers, self._assignment))
+        self._tell(self._owner.on_assigned, numbers, self._assignment)
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self.group_metadata = consumer.consumer_group_metadata()
         numbers = [one.partition for one in partitions]
+        for number in numbers:
+            self._assignments.pop(number, None)
         closing = asyncio.run_coroutine_threadsafe(self._owner.on_revoked(numbers), self._loop)
         try:
             closing.result(self._settings.grace_period_seconds)

@@ -29,7 +29,7 @@ from stream.checkpoint import (
 )
 from stream.checkpoint import Step as CheckpointStep
 from stream.handling import Place, Terms, handle
-from stream.inputs import Inputs, timestamp_ms
+from stream.inputs import Inputs, Run, timestamp_ms
 from stream.records import (
     Origin,
     OutRecord,
@@ -85,6 +85,7 @@ class PartitionTask:
         self.inputs = Inputs(settings.max_task_idle_ms / _MS)
         self.busy = False
         """Whether an agent holds a batch of this task."""
+        self._in_hand_ms = 0
         self.epoch = 0
         """How often an abort made records be read again."""
         self.resetting = False
@@ -159,24 +160,33 @@ class PartitionTask:
         if not pending:
             return 0
         now_ms = self._wall_clock_ms()
-        oldest_ms = self.inputs.oldest_timestamp_ms()
+        if self.accounts.stale_count():
+            # Tiers of one policy beside scores of another would be neither.
+            return 0
+        oldest_ms = self._in_hand_ms if self.busy else self.inputs.oldest_timestamp_ms()
         if oldest_ms is not None and now_ms - oldest_ms > _CATCHING_UP_MS:
             return 0
         held_since_ms = now_ms - self._settings.snapshot_interval_ms
-        recent = {one: at for one, at in self._snapshot_ms.items() if at > held_since_ms}
+        recent = self._snapshot_ms
+        while recent and recent[oldest := next(iter(recent))] <= held_since_ms:
+            del recent[oldest]
         ready = list(islice((one for one in pending if one not in recent), limit))
         for account_id in ready:
             state = self.accounts.get(account_id)
             assert state is not None
             snapshot = self.accounts.take_snapshot(account_id)
             produce(snapshot_record(snapshot, state.incarnation, self._names, self._source))
-            recent[account_id] = now_ms
-        self._snapshot_ms = recent
+            recent[account_id] = now_ms  # the last one in, as none of them is in it
         if ready:
             self._steps.append(PublishStep(ready))
             self._named_bytes += sum(len(one.encode()) for one in ready)
         self.tally.snapshots += len(ready)
         return len(ready)
+
+    def in_hand(self, runs: list[Run]) -> None:
+        """Note that an agent holds a batch."""
+        self.busy = True
+        self._in_hand_ms = timestamp_ms(runs[0].messages[0])
 
     def has_news(self) -> bool:
         """Tell whether the open transaction holds something of this partition."""

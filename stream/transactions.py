@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from confluent_kafka import KafkaException, Producer, TopicPartition
@@ -31,14 +32,16 @@ class Transactions:
 
     def __init__(self, settings: Settings) -> None:
         self.open = False
+        # A thread of its own: whatever else blocks, a commit goes on.
+        self._thread = ThreadPoolExecutor(1, "commit")
         self._producer = Producer(
             {
                 "bootstrap.servers": settings.bootstrap_servers,
                 "transactional.id": transactional_id(settings.application_id, settings.instance_id),
                 "client.id": settings.instance_id,
                 "transaction.timeout.ms": settings.transaction_timeout_ms,
-                # A record that cannot be sent ends the transaction before the broker does.
-                "message.timeout.ms": settings.transaction_timeout_ms,
+                # A record that cannot be sent ends the transaction before the broker does, which would fence us.
+                "message.timeout.ms": settings.transaction_timeout_ms // 2,
                 "partitioner": "murmur2_random",
                 "linger.ms": 5,
                 "batch.size": 1_000_000,
@@ -52,7 +55,7 @@ class Transactions:
 
     async def start(self) -> None:
         """Fence whoever held this worker's transactional id before, and end what it left open."""
-        await asyncio.to_thread(self._producer.init_transactions, _CALL_TIMEOUT_SECONDS)
+        await self._on_thread(self._producer.init_transactions, _CALL_TIMEOUT_SECONDS)
 
     def is_half_full(self) -> bool:
         """Tell whether the queue could fill up in the middle of a further batch."""
@@ -86,7 +89,7 @@ class Transactions:
             KafkaException: if the producer can do no more: fenced, or an error without remedy.
         """
         try:
-            await asyncio.to_thread(self._commit, list(offsets), metadata)
+            await self._on_thread(self._commit, list(offsets), metadata)
         except KafkaException as error:
             if not error.args[0].txn_requires_abort():
                 raise
@@ -98,8 +101,11 @@ class Transactions:
     async def abort(self) -> None:
         """Abort the open transaction, if any."""
         if self.open:
-            await asyncio.to_thread(self._retried, self._producer.abort_transaction)
+            await self._on_thread(self._retried, self._producer.abort_transaction)
             self.open = False
+
+    async def _on_thread(self, call: Callable[..., None], *arguments: object) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._thread, call, *arguments)
 
     def _commit(self, offsets: list[TopicPartition], metadata: object) -> None:
         self._retried(

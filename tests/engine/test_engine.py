@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from models.codec import pack
 from models.events import InputTopic
 from models.policy import Policy
+from models.state import AccountState
 from processors.context import Context
 from processors.partition import Partition
 from stream import engine as engine_module
@@ -16,6 +18,7 @@ from stream.engine import Engine
 from stream.handling import Place
 from stream.health import Health
 from stream.monitor import Monitor
+from stream.records import OutRecord
 from stream.restore import Restored
 from stream.settings import Settings, load_settings
 from stream.task import PartitionTask
@@ -108,6 +111,62 @@ def test_whatever_keeps_a_partition_from_opening_ends_the_worker(
     engine._cluster = FakeCluster()  # type: ignore[assignment]  # opening asks it first
     monkeypatch.setattr(engine_module, "restore", broken)
 
-    loop.run_until_complete(engine._open(3))
+    loop.run_until_complete(engine._open(3, assignment=1))
 
     assert "partition 3 cannot be opened: ValueError" in engine.failure.result()
+
+
+def test_nothing_is_committed_after_a_failure(
+    settings: Settings, task: PartitionTask, loop: asyncio.AbstractEventLoop
+) -> None:
+    """A batch that failed half way has left half of its effects behind: no commit that was waiting takes them."""
+    engine = loop.run_until_complete(_engine(settings))
+    engine._tasks[0] = task
+    task._steps = [TickStep(NOW_MS, 1)]
+    engine._transactions = None  # type: ignore[assignment]  # whoever touches it fails
+
+    engine.fail("for a test")
+    loop.run_until_complete(engine._commit())
+
+    assert task.has_news()
+
+
+def test_a_partition_that_was_taken_back_while_it_opened_is_not_fetched(
+    settings: Settings, loop: asyncio.AbstractEventLoop
+) -> None:
+    """What was opened for one assignment is not fetched under another, or under none."""
+    engine = loop.run_until_complete(_engine(settings))
+    poller = engine._poller
+    positions = dict.fromkeys(InputTopic, 0)
+
+    poller.fetch(0, 1, positions)
+    poller._assignments[0] = 2
+    poller._commands.get()()
+
+    assert poller._fetched == set()
+
+
+def test_polling_stops_while_the_event_loop_does_not_answer(
+    settings: Settings, loop: asyncio.AbstractEventLoop
+) -> None:
+    """The next poll waits for the loop, so that a stuck one loses its partitions instead of holding them."""
+    engine = loop.run_until_complete(_engine(settings))
+    poller = engine._poller
+
+    poller._wait_for_the_loop()
+    assert not poller._answered.is_set(), "the loop has not run since"
+    loop.run_until_complete(asyncio.sleep(0))
+
+    assert poller._answered.is_set()
+
+
+def test_no_snapshot_is_published_while_a_new_policy_reaches_the_accounts(task: PartitionTask) -> None:
+    """A tier of one policy beside a score of another would be neither."""
+    published: list[OutRecord] = []
+    task.accounts.restore("A-1", pack(AccountState("A-1", revision=1, policy_version="another")))
+    task.accounts.policy_changed()
+
+    assert task.publish_snapshots(10, published.append) == 0
+
+    task.accounts.policy_settled()
+    assert task.publish_snapshots(10, published.append) == 1

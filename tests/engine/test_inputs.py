@@ -116,13 +116,13 @@ def test_a_record_after_the_end_is_news() -> None:
 
 
 def test_buffered_bytes_are_those_that_wait() -> None:
-    """Bytes count keys and values, from arrival until they are handed out."""
+    """Bytes count keys and values and what a record takes itself, from arrival until it is handed out."""
     inputs = _inputs(o=[1, 2, 3])
-    assert inputs.buffered_bytes(ORDERS) == 18
+    assert inputs.buffered_bytes(ORDERS) == 3 * 206
 
     inputs.next_run(2, now_seconds=0.0)
 
-    assert inputs.buffered_bytes(ORDERS) == 6
+    assert inputs.buffered_bytes(ORDERS) == 206
     assert inputs.buffered_bytes(SUPPORT) == 0
 
 
