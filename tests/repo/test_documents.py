@@ -61,6 +61,15 @@ def test_a_command_in_a_document_exists(line: str, words: list[str]) -> None:
     _check_command(words)
 
 
+def test_the_readme_names_every_command() -> None:
+    """The table of commands leaves out none that `--help` shows."""
+    command: Any = typer.main.get_command(app)
+    shown = [name for name, one in command.commands.items() if not one.hidden]
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+
+    assert [name for name in shown if f"| `account-health {name}` |" not in text] == []
+
+
 @pytest.mark.parametrize(("line", "words"), [pytest.param(*one, id=one[0]) for one in _lines("make")])
 def test_a_make_target_in_a_document_exists(line: str, words: list[str]) -> None:
     """Every `make` line of a document names a target of the Makefile."""
