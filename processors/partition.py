@@ -168,6 +168,10 @@ class Partition:
         self._touch(account_id, state, state.due_day)
         return snapshot(state, self.context)
 
+    def is_touched(self) -> bool:
+        """Tell whether anything was touched since the last commit."""
+        return bool(self._touched) or bool(self._newly_erased)
+
     def changes(self) -> Changes:
         """Pack what was touched since the last commit."""
         return Changes(

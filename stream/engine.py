@@ -7,8 +7,9 @@ and all that follows from them is committed in one transaction, every `commit_in
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from typing import Any, Final, NamedTuple
 
 from confluent_kafka import KafkaException, Message, TopicPartition
@@ -156,7 +157,7 @@ class Engine:
         """Process a batch, unless its partition has gone to another worker or back to its last commit since."""
         task = batch.task
         try:
-            async with self._lock:
+            async with self._at_work():
                 for run in batch.runs:
                     if self._tasks.get(task.partition) is not task or task.epoch != batch.epoch:
                         break
@@ -221,7 +222,8 @@ class Engine:
             if (opening := self._opening.pop(partition, None)) is not None:
                 opening.cancel()
         async with self._lock:
-            await self._commit()
+            async with self._undoing():
+                await self._commit()
             for partition in partitions:
                 self._tasks.pop(partition, None)
                 self._paused -= {one for one in self._paused if one[1] == partition}
@@ -286,7 +288,7 @@ class Engine:
     async def _commit_regularly(self) -> None:
         while True:
             await asyncio.sleep(self._settings.commit_interval_ms / 1000)
-            async with self._lock:
+            async with self._at_work():
                 await self._commit()
 
     async def _guarded(self, what: str, work: Coroutine[Any, Any, None]) -> None:
@@ -301,7 +303,7 @@ class Engine:
         while True:
             more = False
             for task in list(self._tasks.values()):
-                async with self._lock:
+                async with self._at_work():
                     if self._tasks.get(task.partition) is task and not task.resetting:
                         advanced = task.tick(_SLICE_ACCOUNTS, self._transactions.produce)
                         published = task.publish_snapshots(_SLICE_ACCOUNTS, self._transactions.produce)
@@ -336,25 +338,38 @@ class Engine:
                 for topic, position in task.positions.items()
             ]
         started = time.perf_counter()
-        try:
-            await self._transactions.commit(offsets, self._poller.group_metadata)
-        except TransactionAbortedError as error:
-            self._aborted(time.perf_counter() - started, str(error))
-            return
+        await self._transactions.commit(offsets, self._poller.group_metadata)
         ended_ms = self._wall_clock_ms()
         self._monitor.transaction(TransactionResult.COMMITTED, time.perf_counter() - started, ended_ms)
         for task, changes in written:
             self._monitor.committed(task.committed(changes), ended_ms)
         self._report()
 
-    def _aborted(self, seconds: float, reason: str) -> None:
-        self._monitor.transaction(TransactionResult.ABORTED, seconds, self._wall_clock_ms())
+    @asynccontextmanager
+    async def _at_work(self) -> AsyncIterator[None]:
+        """Hold the transaction: whoever produces or commits does so in here."""
+        async with self._lock, self._undoing():
+            yield
+
+    @asynccontextmanager
+    async def _undoing(self) -> AsyncIterator[None]:
+        """Go back to the last commit if the transaction cannot go on; the lock is held."""
+        try:
+            yield
+        except TransactionAbortedError as error:
+            _log.warning("transaction aborted: %s", error)
+            started = time.perf_counter()
+            await self._transactions.abort()
+            self._monitor.transaction(TransactionResult.ABORTED, time.perf_counter() - started, self._wall_clock_ms())
+            self._go_back(str(error))
+
+    def _go_back(self, reason: str) -> None:
         now = time.monotonic()
         self._abort_seconds = [at for at in self._abort_seconds if now - at < _MINUTE_SECONDS] + [now]
         if len(self._abort_seconds) > _ABORTS_A_MINUTE_MAX:
             self.fail(f"{len(self._abort_seconds)} transactions were aborted within a minute, the last one: {reason}")
         for task in self._tasks.values():
-            if task.has_news():
+            if task.has_news() or task.accounts.is_touched():
                 task.abort()
                 self._poller.reset(task.partition, task.positions)
                 # Nothing waits any longer that could make room by being processed.

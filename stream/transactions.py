@@ -1,19 +1,17 @@
 """The one transaction of a worker: outputs, changelog, checkpoints and offsets become visible together."""
 
 import asyncio
-import logging
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final
+from typing import Any, Final
 
-from confluent_kafka import KafkaException, Producer, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
 from stream.logs import librdkafka_logger
 from stream.records import OutRecord
 from stream.settings import Settings
 from stream.topics import OUTPUT_RECORD_BYTES_MAX, transactional_id
 
-_log = logging.getLogger(__name__)
 _QUEUE_RECORDS_MAX: Final = 400_000
 _QUEUE_KILOBYTES_MAX: Final = 1_048_576
 _CALL_TIMEOUT_SECONDS: Final = 30.0
@@ -21,7 +19,7 @@ _RETRIES_MAX: Final = 5
 
 
 class TransactionAbortedError(RuntimeError):
-    """The transaction could not be committed and was aborted: its work must be done again."""
+    """The transaction can only be aborted, and its work must be done again."""
 
 
 class Transactions:
@@ -32,6 +30,7 @@ class Transactions:
 
     def __init__(self, settings: Settings) -> None:
         self.open = False
+        self._broken = False
         # A thread of its own: whatever else blocks, a commit goes on.
         self._thread = ThreadPoolExecutor(1, "commit")
         self._producer = Producer(
@@ -63,13 +62,11 @@ class Transactions:
 
     def produce(self, record: OutRecord) -> None:
         """Produce within the transaction, which begins with its first record."""
-        self.begin()
-        self._producer.produce(record.topic, record.value, record.key, headers=list(record.headers))
+        self._produce(record.topic, record.value, record.key, headers=list(record.headers))
 
     def produce_to(self, topic: str, partition: int, key: bytes, value: bytes | None) -> None:
         """Produce to a partition within the transaction."""
-        self.begin()
-        self._producer.produce(topic, value, key, partition)
+        self._produce(topic, value, key, partition)
 
     def begin(self) -> None:
         """Begin a transaction unless one is open."""
@@ -85,16 +82,16 @@ class Transactions:
         """Commit, with the offsets as of this member's generation of the group.
 
         Raises:
-            TransactionAbortedError: if it had to be aborted, and was.
+            TransactionAbortedError: if it can only be aborted.
             KafkaException: if the producer can do no more: fenced, or an error without remedy.
         """
+        if self._broken:
+            raise TransactionAbortedError("a record was not delivered")
         try:
             await self._on_thread(self._commit, list(offsets), metadata)
         except KafkaException as error:
             if not error.args[0].txn_requires_abort():
                 raise
-            _log.warning("transaction aborted: %s", error.args[0])
-            await self.abort()
             raise TransactionAbortedError(str(error.args[0])) from error
         self.open = False
 
@@ -102,7 +99,18 @@ class Transactions:
         """Abort the open transaction, if any."""
         if self.open:
             await self._on_thread(self._retried, self._producer.abort_transaction)
-            self.open = False
+            self.open = self._broken = False
+
+    def _produce(self, topic: str, *arguments: Any, **more: Any) -> None:
+        self.begin()
+        try:
+            self._producer.produce(topic, *arguments, **more)
+        except KafkaException as error:
+            # A record before this one was not delivered, and the client takes no more. What is being done may end:
+            # it will be undone as a whole.
+            if error.args[0].code() != KafkaError._STATE:  # noqa: SLF001  # its only name
+                raise
+            self._broken = True
 
     async def _on_thread(self, call: Callable[..., None], *arguments: object) -> None:
         await asyncio.get_running_loop().run_in_executor(self._thread, call, *arguments)

@@ -90,7 +90,7 @@ def test_an_abort_resumes_what_was_paused_for_want_of_room(
     engine._paused = {(InputTopic.ORDERS, 0), (InputTopic.ORDERS, 1)}
     task._steps = [TickStep(NOW_MS, 1)]
 
-    engine._aborted(0.1, "for a test")
+    engine._go_back("for a test")
 
     assert [call for call in poller.calls if call[0] == "resume"] == [("resume", InputTopic.ORDERS, 0)]
     assert engine._paused == {(InputTopic.ORDERS, 1)}
