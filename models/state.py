@@ -28,7 +28,7 @@ class ComponentPoints(msgspec.Struct, array_like=True, gc=False, frozen=True):
 
 
 class OpenTicket(msgspec.Struct, array_like=True, gc=False, frozen=True):
-    """A support ticket that is not resolved."""
+    """A support ticket that is not resolved; forgotten when its day leaves the horizon."""
 
     ticket_id: str
     severity: str

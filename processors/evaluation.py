@@ -71,6 +71,8 @@ def evaluate(state: AccountState, as_of_day: int, context: Context) -> Evaluatio
     ]
     if state.surveys:
         edges.append(state.surveys[0].day + policy.horizon_days)
+    if state.open_tickets:
+        edges.append(min(ticket.opened_day for ticket in state.open_tickets) + policy.horizon_days)
     if context.service_cost_minor:
         edges.extend(support.next_edge_day(state, as_of_day, days) for days in policy.window_days)
     structure_day = min((max(edge, as_of_day + 1) for edge in edges if edge is not None), default=None)

@@ -63,15 +63,16 @@ def record(
 ) -> bool:
     """Take a support event into the state; False if its day is older than the horizon.
 
-    A ticket that is resolved without having been opened leaves no trace; one opened twice stays open once.
+    A ticket that is resolved without having been opened leaves no trace; one opened twice stays open once. One opened
+    before the horizon counts in the lifetime figures only: its resolution may have come and gone.
     """
     match event:
         case TicketOpened():
-            _open(state, event.ticket_id, event.severity, day)
+            _open(state, event.ticket_id, event.severity, day, horizon_start_day)
             state.lifetime_service_cost_minor += service_cost_minor.get(event.severity, 0)
             return _count(state, day, OPENED[event.severity], horizon_start_day)
         case TicketReopened():
-            _open(state, event.ticket_id, event.severity, day)
+            _open(state, event.ticket_id, event.severity, day, horizon_start_day)
             return _count(state, day, SupportKind.REOPENED, horizon_start_day)
         case TicketResolved():
             state.open_tickets = [one for one in state.open_tickets if one.ticket_id != event.ticket_id]
@@ -86,10 +87,12 @@ def record(
 
 
 def drop_before(state: AccountState, horizon_start_day: int) -> None:
-    """Forget the support days and survey answers older than the horizon; open tickets stay."""
+    """Forget the support days, survey answers and open tickets older than the horizon."""
     del state.support_days[: _first_index(state, horizon_start_day)]
     if state.surveys and state.surveys[0].day < horizon_start_day:
         state.surveys = [answer for answer in state.surveys if answer.day >= horizon_start_day]
+    if any(ticket.opened_day < horizon_start_day for ticket in state.open_tickets):
+        state.open_tickets = [ticket for ticket in state.open_tickets if ticket.opened_day >= horizon_start_day]
 
 
 def counts(state: AccountState, as_of_day: int, window_days: int) -> dict[str, int]:
@@ -127,7 +130,9 @@ def next_edge_day(state: AccountState, as_of_day: int, window_days: int) -> int 
     return state.support_days[index].day + window_days if index < len(state.support_days) else None
 
 
-def _open(state: AccountState, ticket_id: str, severity: Severity, day: int) -> None:
+def _open(state: AccountState, ticket_id: str, severity: Severity, day: int, horizon_start_day: int) -> None:
+    if day < horizon_start_day:
+        return
     others = [one for one in state.open_tickets if one.ticket_id != ticket_id]
     state.open_tickets = [*others, OpenTicket(ticket_id, severity, day)][-OPEN_TICKETS_MAX:]
 

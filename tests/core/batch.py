@@ -165,7 +165,7 @@ class Reference:
 
     def _enter(self, event: AccountEvent, today: int) -> str:
         self._age(today)
-        self.ledger.enter(event)
+        self.ledger.enter(event, today)
         occurred = local_day(event.occurred_at, self.policy.reporting_timezone)
         counted = occurred
         if TOPIC_OF_TYPE[event.type] is InputTopic.ORDERS:
@@ -268,7 +268,7 @@ class Reference:
 
     def _shift(self, day: int) -> float:
         policy = self.policy.churn
-        severe = sum(severity in {"high", "critical"} for severity in self.ledger.tickets.values())
+        severe = sum(severity in {"high", "critical"} for severity in self.ledger.open_on(day).values())
         breaches = self.ledger.count(day, policy.support_days, "breached")
         complaints = self.ledger.count(day, policy.support_days, "complaint")
         return (

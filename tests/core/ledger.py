@@ -134,11 +134,13 @@ class Ledger:
     lines: list[Line] = field(default_factory=list)
     signs: list[Sign] = field(default_factory=list)
     tickets: dict[str, str] = field(default_factory=dict)
-    """The open ones with their severity, the one opened last at the end."""
+    """The open ones with their severity, the one opened last at the end, whatever their age."""
+    since: dict[str, int] = field(default_factory=dict)
+    """The day on which each ticket was opened last, as far as that was told in time."""
     answers: list[tuple[int, float]] = field(default_factory=list)
 
-    def enter(self, event: AccountEvent) -> None:
-        """Write an event down.
+    def enter(self, event: AccountEvent, today: int | None = None) -> None:
+        """Write an event down, on a day if the horizon matters.
 
         Raises:
             NoRate: if its money cannot be converted.
@@ -148,10 +150,8 @@ class Ledger:
             case OrderCompleted() | OrderRefunded() | OrderCancelled():
                 self.lines.append(line_of(event, self.policy))
             case TicketOpened() | TicketReopened():
-                self.tickets.pop(event.ticket_id, None)
-                self.tickets[event.ticket_id] = event.severity
-                while len(self.tickets) > TICKETS_KEPT:
-                    del self.tickets[next(iter(self.tickets))]
+                if today is None or today - day < self.policy.horizon_days:
+                    self._open(event, day, today)
                 opened = isinstance(event, TicketOpened)
                 self.signs.append(Sign(day, f"opened {event.severity}" if opened else "reopened"))
             case TicketResolved():
@@ -166,6 +166,20 @@ class Ledger:
                 self.answers.append((day, event.score * 10))
             case _:
                 pass
+
+    def _open(self, event: TicketOpened | TicketReopened, day: int, today: int | None) -> None:
+        if today is not None:
+            self.tickets = self.open_on(today)
+        self.tickets.pop(event.ticket_id, None)
+        self.tickets[event.ticket_id] = event.severity
+        self.since[event.ticket_id] = day
+        while len(self.tickets) > TICKETS_KEPT:
+            del self.tickets[next(iter(self.tickets))]
+
+    def open_on(self, as_of_day: int) -> dict[str, str]:
+        """Give the tickets that count as open on a day: one that nobody resolved within the horizon is forgotten."""
+        kept = self.policy.horizon_days
+        return {one: severity for one, severity in self.tickets.items() if as_of_day - self.since[one] < kept}
 
     def _service_cost(self, signs: list[Sign]) -> int:
         prices = {f"opened {severity}": cost for severity, cost in self.policy.support.service_cost.items()}

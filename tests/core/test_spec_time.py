@@ -73,7 +73,8 @@ def test_the_days_on_which_time_alone_may_change_something(row: Row) -> None:
 
 @table("""
 | case                                         | steps                                     | costs | due         |
-| without prices support days are enough       | d0 open T low                             | no    | d4          |
+| without prices support days are enough       | d0 open T low; d1 resolve T               | no    | d4          |
+| while it is open the horizon is one too      | d0 open T low                             | no    | d4 d20      |
 | with prices the profit of windows changes    | d0 open T low                             | yes   | d4 d5 d20   |
 """)
 def test_prices_of_tickets_make_their_days_edges(row: Row) -> None:

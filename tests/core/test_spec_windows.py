@@ -177,10 +177,16 @@ def test_the_share_of_revenue_with_a_known_cost(row: Row) -> None:
 | reopened                                | d0 open A low; d1 resolve A; d2 reopen A critical | A | 1      |
 | opened twice is open once               | d0 open A low; d1 open A critical              | A    | 1      |
 | resolved without having been opened     | d0 resolve A                                   |      | 0      |
-| open for longer than the horizon        | d0 open A high; d99 time                       | A    | 1      |
+| open on the last day of the horizon     | d0 open A high; d9 time                        | A    | 1      |
+| open for longer than the horizon        | d0 open A high; d10 time                       |      | 0      |
+| of two, the older one                   | d1 open B high; d0 open A high; d10 time       | B    | 1      |
+| reopened within the horizon             | d0 open A high; d9 reopen A high; d18 time     | A    | 1      |
+| opened before the horizon, told late    | d10 resolve B; d0 open A high                  |      | 0      |
+| told late after its resolution          | d5 resolve A; d4 open A high; d14 time         |      | 0      |
+| reopened before the horizon, told late  | d10 resolve B; d0 reopen A high                |      | 0      |
 """)
 def test_open_tickets(row: Row) -> None:
-    """A ticket is open from its opening to its resolution, however long that takes."""
+    """A ticket is open from its opening to its resolution, or until its day leaves the horizon."""
     played = play(row["steps"], SHORT)
     shown = snapshot(played.held, played.context).support
 
