@@ -45,7 +45,7 @@ Money = Annotated[Decimal, Field(ge=0, le=10**12), AfterValidator(Decimal.normal
 def _time_zone(value: Any) -> Any:
     try:
         ZoneInfo(value)
-    except (ZoneInfoNotFoundError, ValueError, TypeError) as error:
+    except (ZoneInfoNotFoundError, ValueError, TypeError, OSError) as error:
         raise PydanticCustomError("time_zone", "Input should be an IANA time zone, as Europe/Berlin") from error
     return value
 

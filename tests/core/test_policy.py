@@ -21,6 +21,7 @@ from tests.support.tables import Row, table
 | a currency of nobody                 | reporting_currency             | "EURO"                       | ISO 4217 |
 | a time zone of nobody                | reporting_timezone             | "Mars/Base"                  | IANA time zone |
 | a time zone that is a path           | reporting_timezone             | "../etc/passwd"              | IANA time zone |
+| a region of time zones               | reporting_timezone             | "Europe"                     | IANA time zone |
 | a time zone that is a number         | reporting_timezone             | 7                            | IANA time zone |
 | a revision of 0                      | revision                       | 0                            | greater than or equal to 1 |
 | no windows                           | window_days                    | []                           | at least 1 item |
