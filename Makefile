@@ -11,10 +11,10 @@ UV_COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generat
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test lint format lock clean
+.PHONY: help venv demo bench bench-quick test lint format lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 venv: $(STAMP) ## make .venv from the lock (PYTHON=python3.12 chooses the interpreter)
 
@@ -29,6 +29,12 @@ $(STAMP): requirements-dev.lock pyproject.toml
 
 demo: $(STAMP) ## run the whole system on this machine, with nothing else installed
 	@$(BIN)/account-health demo $(ARGS)
+
+bench: $(STAMP) ## measure everything against its peers on a Kafka of its own, most of an hour (needs Java and Maven)
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+bench-quick: $(STAMP) ## measure the throughput of each contender once, under ten minutes
+	@$(BIN)/python -m benchmarks --quick $(ARGS)
 
 test: $(STAMP) ## run every test
 	@$(BIN)/python -m pytest $(ARGS)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from benchmarks import results, stages, throughput
+from benchmarks import growth, latency, restore, results, stages, throughput
 from benchmarks.catalogue import ALL, Contender
 from benchmarks.stand import Stand, stand
 from benchmarks.throughput import Measurement
@@ -18,7 +18,13 @@ _ATTEMPTS: Final = 3
 
 Scenario = Callable[[Stand, float, int], Any]
 """From the stand, the scale and the top rate to what goes into the results under its name."""
-SCENARIOS: Final[dict[str, Scenario]] = {"stages": stages.scenario}
+SCENARIOS: Final[dict[str, Scenario]] = {
+    "stages": stages.scenario,
+    "latency": latency.scenario,
+    "restore": restore.scenario,
+    "commits": growth.commits,
+    "ten_times_accounts": growth.ten_times_accounts,
+}
 
 
 def main() -> None:

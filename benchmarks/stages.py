@@ -26,6 +26,7 @@ from models.policy import Policy
 from processors import account, partition, publish, recent
 from processors.context import Context
 from stream import engine as engines
+from stream import handling
 from stream import task as tasks
 from stream.app import build_app
 from stream.engine import Engine
@@ -44,7 +45,7 @@ _LOOK_SECONDS: Final = 0.02
 
 STAGES: Final[tuple[tuple[str, Any, str], ...]] = (
     ("deal", Engine, "_deal"),
-    ("parse", tasks, "parse"),
+    ("parse", handling, "parse"),
     ("process", tasks.PartitionTask, "process"),
     ("apply", partition.Partition, "apply"),
     ("unpack", partition, "unpack"),
