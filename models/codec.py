@@ -101,5 +101,5 @@ def unpack(packed: bytes) -> AccountState:
         for step in range(format_, FORMAT):
             fields = _UPGRADES[step](fields)
         return msgspec.convert(fields, AccountState)
-    except (msgspec.MsgspecError, KeyError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, KeyError) as error:
         raise StateFormatError(f"not a state of format {format_}: {error}") from error

@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from models.codec import FORMAT, StateFormatError, header, pack, unpack
@@ -174,6 +174,7 @@ def test_bytes_that_are_cut_are_refused(name: str) -> None:
 
 
 @given(st.binary(max_size=60))
+@example(b"\x91\xa1\xff")
 def test_other_bytes_are_refused(body: bytes) -> None:
     """Bytes that are no state raise nothing but the one error."""
     for head in (b"", bytes([FORMAT]), pack(MINIMAL)[:8]):
