@@ -36,6 +36,10 @@ _PACK_EVENTS: Final = 50_000
 """Touched states are packed after as many events, which bounds the memory."""
 
 
+UNTIL_MAX: Final = date(9999, 12, 30)
+"""Last day that a replay may end with: its end, and the day after, exist in every time zone."""
+
+
 class ReplayError(ValueError):
     """A replay that cannot begin; its text says why."""
 
@@ -103,19 +107,24 @@ class Replay:
 
     Args:
         context: the policy.
-        latest_ms: an event dated later is refused, unless `until` skips it.
-        until: the last day that counts, as of its end; None for the day of the last event.
+        latest_ms: an event dated later is refused; with `until` its end counts instead, and later ones are skipped.
+        until: the last day that counts, as of its end; None for the day of the last event that was not refused.
         partitions: of the worker's inputs. Each has a clock of its own: a late event may come before or after the
             alert that it would have prevented, depending on who else is in its partition.
+
+    Raises:
+        ReplayError: if `until` is after `UNTIL_MAX`.
     """
 
     def __init__(
         self, context: Context, latest_ms: int, until: date | None = None, partitions: int = DEFAULT_PARTITIONS
     ) -> None:
+        if until is not None and until > UNTIL_MAX:
+            raise ReplayError(f"--until {until} is after {UNTIL_MAX}, the last day that can be replayed")
         self._context = context
         self._partitions = [Partition(context) for _ in range(partitions)]
-        self._latest_ms = latest_ms
         self._until_ms = None if until is None else context.end_of_day_ms(day_of_date(until))
+        self._latest_ms = latest_ms if self._until_ms is None else self._until_ms
         self._outcomes: Counter[Outcome] = Counter()
         self._refusals: Counter[RefusalReason] = Counter()
         self._tier_changes: Counter[tuple[str, str]] = Counter()
@@ -168,9 +177,8 @@ class Replay:
 
     def _apply(self, paths: Sequence[Path], line: Line, event: AccountEvent | ClockAdvanced, outputs: _Outputs) -> None:
         moment_ms = event.occurred_ms
-        self._first_ms = moment_ms if self._first_ms is None else min(self._first_ms, moment_ms)
-        self._last_ms = moment_ms if self._last_ms is None else max(self._last_ms, moment_ms)
         if isinstance(event, ClockAdvanced):
+            self._reach(moment_ms)
             # As when it is produced: the clock of every partition.
             for accounts in self._partitions:
                 accounts.clock_ms = max(accounts.clock_ms, moment_ms)
@@ -182,10 +190,15 @@ class Replay:
             if step.refusal is not None:
                 self._refuse(paths, line, step.refusal, outputs)
                 return
+            self._reach(moment_ms)
             assert step.outcome is not None, "an event that is not refused has an outcome"
             self._outcomes[step.outcome] += 1
             self._publish(step, outputs)
             self._advance(accounts, outputs)
+
+    def _reach(self, moment_ms: int) -> None:
+        self._first_ms = moment_ms if self._first_ms is None else min(self._first_ms, moment_ms)
+        self._last_ms = moment_ms if self._last_ms is None else max(self._last_ms, moment_ms)
 
     def _advance(self, accounts: Partition, outputs: _Outputs) -> None:
         while True:
