@@ -44,6 +44,7 @@ def measure(context: Context, year: WindowSums, profit_minor: int | None, *, has
     when its coverage is under the policy's minimum.
     """
     policy = context.policy.scorecard
+    days = context.policy.window_days[-1]
     major = 10**context.reporting_digits
     revenue = year.revenue_minor / major if has_ordered else None
     orders = float(year.orders) if has_ordered else None
@@ -52,11 +53,13 @@ def measure(context: Context, year: WindowSums, profit_minor: int | None, *, has
     if coverage is not None and coverage < policy.profit_coverage_min:
         profit = None
     return [
-        Measured("revenue", on_scale(revenue, policy.revenue_scale), policy.revenue_weight, {"revenue_365d": revenue}),
         Measured(
-            "frequency", on_scale(orders, policy.frequency_scale), policy.frequency_weight, {"orders_365d": orders}
+            "revenue", on_scale(revenue, policy.revenue_scale), policy.revenue_weight, {f"revenue_{days}d": revenue}
         ),
-        Measured("profit", on_scale(profit, policy.profit_scale), policy.profit_weight, {"profit_365d": profit}),
+        Measured(
+            "frequency", on_scale(orders, policy.frequency_scale), policy.frequency_weight, {f"orders_{days}d": orders}
+        ),
+        Measured("profit", on_scale(profit, policy.profit_scale), policy.profit_weight, {f"profit_{days}d": profit}),
     ]
 
 

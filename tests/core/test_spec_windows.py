@@ -209,3 +209,17 @@ def test_satisfaction(row: Row) -> None:
     played = play(row["steps"], SHORT)
 
     assert str(snapshot(played.held, played.context).support.satisfaction) == row["satisfaction"]
+
+
+@table("""
+| windows   | parts                            |
+| 5 10      | revenue_10d orders_10d profit_10d    |
+| 30 90 365 | revenue_365d orders_365d profit_365d |
+""")
+def test_the_parts_of_the_score_are_named_after_the_longest_window(row: Row) -> None:
+    """A part's name tells the window that it was measured over."""
+    windows = [int(days) for days in row["windows"].split()]
+    played = play("d0 order 100 cost=60", policy_of(window_days=windows, churn={"support_days": 5}))
+    components = snapshot(played.held, played.context).components
+
+    assert " ".join(name for one in components for name in one.parts) == row["parts"]
