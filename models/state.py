@@ -145,7 +145,6 @@ class AccountState(msgspec.Struct, array_like=True, gc=False):
     churn_level: str | None = None
     risk: int | None = None
     """Ten-thousandths."""
-    lost_since_day: int | None = None
     view_hash: int = 0
     """Hash of what a snapshot says beyond its moment, to see whether it changed."""
 

@@ -1,7 +1,7 @@
 """One evaluation: windows, score, tier, churn and due day of an account as of a day, from its state alone."""
 
 import hashlib
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -15,8 +15,8 @@ from processors.support import SupportKind
 from processors.tiers import Standing
 from processors.windows import Rhythm, WindowSums
 
-_VIEW_HASH_BYTES = 8
-_encode = msgspec.msgpack.Encoder().encode
+_VIEW_HASH_BYTES: Final = 8
+_encode: Final = msgspec.msgpack.Encoder().encode
 
 
 class Window(NamedTuple):

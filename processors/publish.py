@@ -124,10 +124,8 @@ def churn_change(
         return None
     if level is ChurnLevel.LOST:
         kind = AccountLost
-        state.lost_since_day = evaluation.as_of_day
     elif previous is ChurnLevel.LOST:
         kind = ChurnRiskChanged if level in UNJUDGED else AccountRecovered
-        state.lost_since_day = None
     elif level in ALERTS or previous in ALERTS:
         kind = ChurnRiskChanged
     else:
