@@ -45,15 +45,16 @@ def test_a_transaction_that_the_broker_does_not_take_is_done_again(
 ) -> None:
     """When one output is refused for a while, the same worker goes back to its last commit and on from there."""
     history = online_retail.part(4, tmp_path)
-    # slow enough for the broker to be mended before the worker has tried too often
+    # the broker is mended before the next commit, which finds that a record was refused
     deployment = deploy(batch_records="50", commit_interval_ms="1000", transaction_timeout_ms="10000")
     deployment.produce(history.path, "--end-of-input")
     _limit_records(deployment, 100)
     worker = deployment.worker().start()
-    eventually(lambda: "transaction aborted" in worker.log, "a transaction is aborted")
+    eventually(lambda: "Current transaction failed" in worker.log, "a record is refused")
     _limit_records(deployment, OUTPUT_RECORD_BYTES_MAX)
     deployment.wait_settled(worker)
 
+    assert "transaction aborted" in worker.log
     assert worker.metrics()["account_health_transactions_total", frozenset({("result", "aborted")})] >= 1
     published = deployment.published()
     assert differences(history.replayed, published) == ""
