@@ -36,7 +36,7 @@ def test_online_retail_comes_out_as_its_replay(online_retail: History, deploy: D
 def test_a_company_on_three_topics_comes_out_as_its_replay(deploy: Deploy, tmp_path: Path) -> None:
     """Orders, support and profiles are merged by record timestamp: as the merged files, late and bad records too."""
     folder = tmp_path / "company"
-    options = ("--accounts", "150", "--days", "500", "--until", "2026-06-30", "--currency", "GBP")
+    options = ("--accounts", "100", "--days", "500", "--until", "2026-06-30", "--currency", "GBP")
     run_command({}, "simulate", "--out", str(folder), "--malformed-share", "0.02", *options)
     files = [folder / file_of(topic) for topic in InputTopic]
     expected = replayed(files, tmp_path / "replay")
