@@ -140,7 +140,7 @@ class Settings(BaseSettings):
         "commits of 10 to 20 ms each.",
     )
     max_task_idle_ms: int = Field(
-        1000,
+        30_000,
         ge=0,
         le=60_000,
         description="How long a partition waits for an input that has records not yet fetched, so "
