@@ -1,8 +1,8 @@
 """What every test can ask for: brokers, published data, reproducible randomness."""
 
 import os
-import signal
 import random
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,13 +19,10 @@ hypothesis.settings.load_profile("default")
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_configure() -> None:
-    """Take Ctrl-C as at a terminal: who starts tests in the background leaves it ignored, for all their children."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
 def pytest_configure(config: pytest.Config) -> None:
     """Choose the seed here, before hypothesis reads the option, so that the header can show it."""
+    # Who starts tests in the background leaves Ctrl-C ignored, and so would all programs that they start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if config.getoption("hypothesis_seed", None) is None:
         config.option.hypothesis_seed = str(random.SystemRandom().randrange(2**32))
 
