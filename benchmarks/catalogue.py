@@ -95,6 +95,7 @@ ALL: Final = (
         changelog="{prefix}state",
         changes=None,
         is_ours=True,
+        every=4,
     ),
     Contender(
         "account_health_rebuild",
@@ -136,7 +137,7 @@ ALL: Final = (
         checks.read_python_state,
         changelog="changelog__{run}--{topic}--default",
         makes_topics=True,
-        every=4,
+        every=2,
     ),
     Contender(
         "plain_faust",
@@ -145,6 +146,6 @@ ALL: Final = (
         checks.read_python_state,
         changelog="{run}-accounts-changelog",
         makes_topics=True,
-        every=30,
+        every=15,
     ),
 )

@@ -26,7 +26,9 @@ def main(task: Task) -> None:
     """Count until enough is counted."""
     consumer = Consumer({"bootstrap.servers": task.bootstrap_servers, "group.id": task.run, **CONSUMER})
     found = consumer.list_topics(task.topic, timeout=30).topics[task.topic]
-    consumer.assign([TopicPartition(task.topic, partition, 0) for partition in found.partitions])
+    beginning = [TopicPartition(task.topic, partition, 0) for partition in found.partitions]
+    consumer.assign(beginning)
+    left = len(beginning)
     watch = Stopwatch(task)
     while True:
         records = 0
@@ -35,11 +37,14 @@ def main(task: Task) -> None:
             if error is None:
                 records += 1
             elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  # its only name
-                consumer.seek(TopicPartition(task.topic, message.partition() or 0, 0))
+                left -= 1
             else:
                 raise RuntimeError(error)
         if watch.count(records):
             break
+        if left == 0:
+            consumer.assign(beginning)
+            left = len(beginning)
     watch.report()
     consumer.close()
 
