@@ -219,7 +219,7 @@ def _letter_of(settings: Settings, message: Message, partition: int, number: int
 
 def test_a_redrive_that_is_killed_sends_nothing_twice(variables: dict[str, str], settings: Settings) -> None:
     """Killed in the middle and run again, every letter is sent once, none is left out."""
-    count = 30_000
+    count = 90_000
     _letters(settings, count)
     admin = quiet_admin(settings)
 
@@ -233,7 +233,7 @@ def test_a_redrive_that_is_killed_sends_nothing_twice(variables: dict[str, str],
         stderr=subprocess.DEVNULL,
     )
     watchdog = guard(process.pid)
-    eventually(lambda: sent() > count // 10, "a part is sent", interval_s=0.005)
+    eventually(lambda: sent() > 0, "a part is sent", interval_s=0.005)
     process.kill()
     killed = process.wait(FLUSH_TIMEOUT_S)
     watchdog.kill()
