@@ -171,6 +171,10 @@ class Engine:
         except Exception as error:  # noqa: BLE001  # an event must never be lost: whatever it is, the worker ends
             _log.exception("a batch of partition %s failed", task.partition)
             self.fail(f"a batch of partition {task.partition} failed: {error!r}")
+        except asyncio.CancelledError:
+            # Whoever cancels an agent forgets its batch: going on would leave a hole.
+            self.fail(f"a batch of partition {task.partition} was cancelled")
+            raise
         finally:
             task.busy = False
             self._resume(task)

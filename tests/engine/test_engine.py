@@ -14,7 +14,7 @@ from processors.context import Context
 from processors.partition import Partition
 from stream import engine as engine_module
 from stream.checkpoint import TickStep
-from stream.engine import Engine
+from stream.engine import Batch, Engine
 from stream.handling import Place
 from stream.health import Health
 from stream.monitor import Monitor
@@ -170,3 +170,22 @@ def test_no_snapshot_is_published_while_a_new_policy_reaches_the_accounts(task: 
 
     task.accounts.policy_settled()
     assert task.publish_snapshots(10, published.append) == 1
+
+
+def test_a_batch_that_is_cancelled_ends_the_worker(
+    settings: Settings, task: PartitionTask, loop: asyncio.AbstractEventLoop
+) -> None:
+    """An agent that is cancelled while it waits for its turn would otherwise leave a hole behind it."""
+    engine = loop.run_until_complete(_engine(settings))
+    engine._tasks[0] = task
+
+    async def cancel() -> None:
+        async with engine._lock:
+            waiting = asyncio.create_task(engine.process(Batch(task, task.epoch, [])))
+            await asyncio.sleep(0)
+            waiting.cancel()
+        await asyncio.wait({waiting})
+
+    loop.run_until_complete(cancel())
+
+    assert "was cancelled" in engine.failure.result()
