@@ -24,6 +24,9 @@ CONSUMER: Final = {
     "fetch.wait.max.ms": 50,
     "fetch.message.max.bytes": 2 * 1024 * 1024,
     "queued.max.messages.kbytes": 65_536,
+    # By default the client waits for a second when so much is fetched ahead, which is processed sooner.
+    "queued.min.messages": 1_000_000,
+    "fetch.queue.backoff.ms": 5,
 }
 PRODUCER: Final = {
     "acks": "all",
