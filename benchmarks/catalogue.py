@@ -85,8 +85,8 @@ def _kafka_streams(guarantee: str, commit_ms: int, store: str = "memory") -> lis
 
 
 ALL: Final = (
-    Contender("count_only", "librdkafka, counting only", lambda: _python("count_only"), None, passes=8),
-    Contender("transport_only", "our transport, counting only", lambda: _python("transport_only"), None, passes=4),
+    Contender("count_only", "librdkafka, counting only", lambda: _python("count_only"), None, passes=12),
+    Contender("transport_only", "our transport, counting only", lambda: _python("transport_only"), None, passes=6),
     Contender(
         "account_health",
         "account-health worker, exactly once",
