@@ -198,8 +198,7 @@ def _conclude(
     before = publish.Transition(
         None if state.tier is None else Tier(state.tier),
         None if state.churn_level is None else ChurnLevel(state.churn_level),
-        trigger.cause,
-        trigger.event_id,
+        trigger,
     )
     evaluation = evaluate(state, as_of_day, context)
     settle(state, evaluation, moment_ms, context)

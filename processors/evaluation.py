@@ -113,7 +113,7 @@ def settle(state: AccountState, evaluation: Evaluation, as_of_ms: int, context: 
 def drift(state: AccountState, as_of_ms: int, as_of_day: int, context: Context) -> bool:
     """Let silence grow up to a moment and its day, if that changes only the risk; else change nothing, return False.
 
-    Nine evaluations in ten are of this kind, at a fifth of the cost.
+    Two evaluations in three are of this kind: time asks for them every week, and windows and score cannot have changed.
     """
     if state.churn_level is None or (state.structure_day is not None and state.structure_day <= as_of_day):
         return False

@@ -103,7 +103,7 @@ class Partition:
         account_id = event.account_id
         state = self.get(account_id)
         due_day = None if state is None else state.due_day
-        mark = self._mark(account_id)
+        mark = self.erasure_of(account_id)
         step = apply(state, event, self.context, now_ms=now_ms, clock_ms=self.clock_ms, erased=mark)
         if step.refusal is None:
             self.clock_ms = max(self.clock_ms, now_ms or event.occurred_ms)
@@ -275,9 +275,6 @@ class Partition:
 
     def erasure_of(self, account_id: str) -> ErasedAccount | None:
         """Give what is left of the last erasure of an account, if there was one."""
-        return self._mark(account_id)
-
-    def _mark(self, account_id: str) -> ErasedAccount | None:
         if not self._erased and not self._newly_erased:
             return None
         key = self._mark_key(account_id)

@@ -1,6 +1,7 @@
 """From an evaluation to what subscribers read: tier changes, churn events, snapshots."""
 
-from typing import NamedTuple
+from datetime import datetime
+from typing import NamedTuple, TypedDict
 
 from models.fields import from_epoch_ms
 from models.outputs import (
@@ -49,8 +50,33 @@ class Transition(NamedTuple):
 
     tier: Tier | None
     level: ChurnLevel | None
-    cause: Cause
+    trigger: Trigger
+
+
+class _Common(TypedDict):
+    account_id: str
+    sequence: int
+    incarnation: int
+    occurred_at: datetime
     trigger_event_id: str | None
+    cause: Cause
+    policy_version: str
+    model_version: str
+    portfolio_version: int | None
+
+
+def _common(state: AccountState, sequence: int, trigger: Trigger, context: Context) -> _Common:
+    return {
+        "account_id": state.account_id,
+        "sequence": sequence,
+        "incarnation": state.incarnation,
+        "occurred_at": from_epoch_ms(state.as_of_ms),
+        "trigger_event_id": trigger.event_id,
+        "cause": trigger.cause,
+        "policy_version": context.policy.version,
+        "model_version": context.model_version,
+        "portfolio_version": context.portfolio_version,
+    }
 
 
 def tier_change(
@@ -87,19 +113,11 @@ def tier_change(
     state.graded, state.graded_points = True, list(evaluation.graded.components)
     state.tier_sequence += 1
     return TierChanged(
-        account_id=state.account_id,
-        sequence=state.tier_sequence,
-        incarnation=state.incarnation,
-        occurred_at=from_epoch_ms(state.as_of_ms),
-        trigger_event_id=before.trigger_event_id,
-        policy_version=context.policy.version,
-        model_version=context.model_version,
-        portfolio_version=context.portfolio_version,
+        **_common(state, state.tier_sequence, before.trigger, context),
         previous_tier=previous_published,
         tier=tier,
         direction=direction(previous_published, tier),
         flap=flap,
-        cause=before.cause,
         score_before=_hundredths(score_before),
         score=_hundredths(evaluation.graded.score),
         score_delta_hundredths=(evaluation.graded.score or 0) - (score_before or 0),
@@ -133,15 +151,7 @@ def churn_change(
     assessed = evaluation.assessed
     state.churn_sequence += 1
     return kind(
-        account_id=state.account_id,
-        sequence=state.churn_sequence,
-        incarnation=state.incarnation,
-        occurred_at=from_epoch_ms(state.as_of_ms),
-        trigger_event_id=before.trigger_event_id,
-        policy_version=context.policy.version,
-        model_version=context.model_version,
-        portfolio_version=context.portfolio_version,
-        cause=before.cause,
+        **_common(state, state.churn_sequence, before.trigger, context),
         previous_level=previous,
         level=level,
         risk=_risk(assessed.risk),

@@ -82,11 +82,6 @@ class Sender:
             raise SendingError(f"the inputs must have the same number of partitions: {found}")
         return min(counts.values())
 
-    @property
-    def queued(self) -> int:
-        """Records that are neither delivered nor given up."""
-        return len(self._producer)
-
     def send(self, line: Line) -> None:
         """Send one line to the topic of its type, keyed by its account.
 

@@ -27,7 +27,6 @@ from stream.telemetry import Metrics
 
 _log = logging.getLogger(__name__)
 EXIT_FAILED: Final = 1
-_LAST_WORDS_SECONDS: Final = 5.0
 
 
 def run_worker(settings: Settings) -> NoReturn:

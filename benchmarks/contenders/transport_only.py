@@ -10,19 +10,17 @@ import sys
 import time
 from typing import Any, Final
 
-import faust
-
 from benchmarks.contenders.account_health import environment
 from benchmarks.contenders.measured import Stopwatch, Task, task_from_arguments
 from models.events import InputTopic
 from models.policy import Policy
 from processors.context import Context
+from stream.app import build_app
 from stream.engine import Batch, Engine
 from stream.health import Health
 from stream.monitor import Monitor
 from stream.settings import Settings, load_settings
 from stream.telemetry import Metrics
-from stream.transport import BatchSchema, install
 
 _ORDERS: Final = "orders"
 
@@ -55,39 +53,12 @@ class CountingEngine(Engine):
             self._poller.reset(partition, {topic: 0})
 
 
-def build(settings: Settings, engine: Engine) -> faust.App:
-    """Build the app as `stream.app` does, without the table."""
-    app = faust.App(
-        settings.application_id,
-        broker=f"kafka://{settings.bootstrap_servers}",
-        topic_partitions=engine.partitions,
-        web_enabled=False,
-        stream_wait_empty=False,
-        topic_allow_declare=False,
-        topic_disable_leader=True,
-        worker_redirect_stdouts=False,
-        store="memory://",
-        stream_buffer_maxsize=2,
-        autodiscover=False,
-    )
-    install(app, engine, tuple(settings.topics.of_input(topic) for topic in InputTopic))
-
-    async def count(batches: Any) -> None:
-        async for batch in batches:
-            await engine.process(batch)
-
-    for topic in InputTopic:
-        channel = app.topic(settings.topics.of_input(topic), schema=BatchSchema(), value_type=bytes)
-        app.agent(channel, name=f"count.{topic}")(count)
-    return app
-
-
 async def main(task: Task) -> None:
     """Count until enough is counted."""
     settings = load_settings(environment(task.bootstrap_servers, task.topic.removesuffix(_ORDERS), task.run))
     engine = CountingEngine(settings, Stopwatch(task))
     await engine.connect()
-    app: Any = build(settings, engine)
+    app: Any = build_app(settings, engine)
     await app.start()
     await engine.start()
     print(await engine.failure, file=sys.stderr, flush=True)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from confluent_kafka import KafkaError, Message
 
 from models.codec import pack
 from models.events import InputTopic
@@ -13,10 +14,12 @@ from models.state import AccountState
 from processors.context import Context
 from processors.partition import Partition
 from stream import engine as engine_module
+from stream import poller as poller_module
 from stream.checkpoint import TickStep
 from stream.engine import Batch, Engine
 from stream.handling import Place
 from stream.health import Health
+from stream.inputs import Run
 from stream.monitor import Monitor
 from stream.records import OutRecord
 from stream.restore import Restored
@@ -146,18 +149,93 @@ def test_a_partition_that_was_taken_back_while_it_opened_is_not_fetched(
     assert poller._fetched == set()
 
 
-def test_polling_stops_while_the_event_loop_does_not_answer(
-    settings: Settings, loop: asyncio.AbstractEventLoop
+class NeverAnswered:
+    """An event that nobody sets."""
+
+    def wait(self, _: float) -> bool:
+        """Answer as after the whole time."""
+        return False
+
+
+def test_a_stuck_event_loop_ends_the_process_instead_of_being_polled_for(
+    settings: Settings, loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The next poll waits for the loop, so that a stuck one loses its partitions instead of holding them."""
+    """Nothing is polled until the loop has taken what came before; past the deadline the process ends."""
+    poller = loop.run_until_complete(_engine(settings))._poller
+    poller._answered = NeverAnswered()  # type: ignore[assignment]  # the loop never runs
+    poller._consumer = None  # type: ignore[assignment]  # whoever polls it fails
+
+    def ended(code: int) -> None:
+        raise SystemExit(code)
+
+    monkeypatch.setattr(f"{poller_module.__name__}.os._exit", ended)
+
+    with pytest.raises(SystemExit, match="1"):
+        poller._poll_once()
+
+
+class FakeConsumer:
+    """Gives what it was made with, once."""
+
+    def __init__(self, messages: list[Message]) -> None:
+        self._messages = messages
+
+    def consume(self, *_: object) -> list[Message]:
+        """Give the messages."""
+        return self._messages
+
+    def consumer_group_metadata(self) -> None:
+        """Give nothing."""
+
+
+@pytest.mark.parametrize(
+    ("fetched", "told"),
+    [
+        ("record end", ["on_messages", "on_end"]),
+        ("end record", ["on_messages"]),
+        ("end", ["on_end"]),
+    ],
+)
+def test_an_end_is_told_only_if_nothing_was_fetched_behind_it(
+    settings: Settings, loop: asyncio.AbstractEventLoop, fetched: str, told: list[str]
+) -> None:
+    """A record that was fetched after an end is news: the input is behind its end again."""
+    poller = loop.run_until_complete(_engine(settings))._poller
+    topic = settings.topics.orders
+    end = KafkaError(KafkaError._PARTITION_EOF)
+    messages = {"record": Message(topic, 0, 1, value=b"1"), "end": Message(topic, 0, 1, error=end)}
+    poller._consumer = FakeConsumer([messages[one] for one in fetched.split()])  # type: ignore[assignment]  # see there
+    calls: list[str] = []
+    poller._tell = lambda call, *_: calls.append(call.__name__)  # type: ignore[method-assign]  # nothing runs it here
+
+    poller._poll_once()
+
+    assert [call for call in calls if call != "on_ends"] == told
+
+
+@pytest.mark.parametrize(("aborted", "expected"), [(False, "process commit process commit"), (True, "process commit")])
+def test_a_full_transaction_is_committed_between_the_runs_of_a_batch(
+    settings: Settings, task: PartitionTask, loop: asyncio.AbstractEventLoop, *, aborted: bool, expected: str
+) -> None:
+    """A batch of many short runs must not outgrow a checkpoint; what an abort made stale is not gone on with."""
     engine = loop.run_until_complete(_engine(settings))
-    poller = engine._poller
+    engine._tasks[0] = task
+    calls: list[str] = []
 
-    poller._wait_for_the_loop()
-    assert not poller._answered.is_set(), "the loop has not run since"
-    loop.run_until_complete(asyncio.sleep(0))
+    async def commit() -> None:
+        calls.append("commit")
+        task.epoch += aborted
 
-    assert poller._answered.is_set()
+    engine._commit = commit  # type: ignore[method-assign]  # there is no broker
+    engine._transactions = FakePoller()  # type: ignore[assignment]  # remembers, and is always full
+    task.process = lambda *_: calls.append("process")  # type: ignore[method-assign]  # what is done does not matter
+    task.is_full = lambda: True  # type: ignore[method-assign]  # see above
+    runs = [Run(InputTopic.ORDERS, []), Run(InputTopic.SUPPORT, [])]
+
+    loop.run_until_complete(engine.process(Batch(task, task.epoch, runs)))
+
+    assert " ".join(calls) == expected
+    assert not task.busy
 
 
 def test_no_snapshot_is_published_while_a_new_policy_reaches_the_accounts(task: PartitionTask) -> None:
