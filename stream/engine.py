@@ -210,6 +210,10 @@ class Engine:
         if (task := self._tasks.get(partition)) is not None:
             task.resetting = False
 
+    def on_statistics(self, text: str) -> None:
+        """Take what Kafka's client says of itself."""
+        self._monitor.statistics(text)
+
     def on_assigned(self, partitions: list[int], assignment: int) -> None:
         """Open the partitions that the group gives."""
         _log.info("assigned: %s", partitions)

@@ -152,6 +152,15 @@ class Health:
         with self._lock:
             return problems(self._watches, self._heard_seconds, self._clock(), self._deadline_seconds)
 
+    def waiting(self) -> dict[TopicPartition, float]:
+        """Return for how many seconds records of each open partition have waited at a position that stands still."""
+        with self._lock:
+            now = self._clock()
+            return {
+                key: 0.0 if one.waiting_since_seconds is None else now - one.waiting_since_seconds
+                for key, one in self._watches.items()
+            }
+
     def readiness(self) -> Readiness:
         """Return why the worker is not ready; no reason when it is."""
         with self._lock:

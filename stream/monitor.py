@@ -7,16 +7,12 @@ from typing import Final
 from models.events import InputTopic
 from models.outputs import ChurnLevel, Tier
 from models.policy import Policy
+from stream.figures import InputFigures, PartitionFigures
 from stream.health import Health, Progress
 from stream.task import PartitionTask, Tally
-from stream.telemetry import (
-    InputFigures,
-    Metrics,
-    PartitionFigures,
-    RebalanceKind,
-    TransactionResult,
-)
+from stream.telemetry import Metrics, RebalanceKind, TransactionResult
 from stream.topics import TopicNames
+from stream.vitals import read_statistics
 
 DISTRIBUTION: Final = "account-health-stream"
 _MS: Final = 1000
@@ -32,14 +28,19 @@ class Monitor:
         health: for the probes.
         policy: in force.
         names: of the topics.
+        clock: the one that is followed, `live` or `event`.
     """
 
-    def __init__(self, metrics: Metrics, health: Health, policy: Policy, names: TopicNames) -> None:
+    def __init__(
+        self, metrics: Metrics, health: Health, policy: Policy, names: TopicNames, clock: str = "live"
+    ) -> None:
         self._metrics = metrics
         self._health = health
         self._names = names
+        metrics.watch(health, names)
         metrics.set_build(version(DISTRIBUTION))
-        metrics.set_policy(policy.revision, policy.version)
+        metrics.set_policy(policy.revision, policy.version, policy.reporting_currency)
+        metrics.set_clock(clock)
 
     def processed(self, seconds: float, records: int) -> None:
         """Report a processed batch."""
@@ -55,12 +56,17 @@ class Monitor:
         self._metrics.count_tier_changes(tally.tier_changes)
         self._metrics.count_tier_flaps(tally.flaps)
         self._metrics.count_churn_events(tally.churn_events)
+        self._metrics.count_churn_reasons(tally.churn_reasons)
         self._metrics.count_snapshots(tally.snapshots)
         self._metrics.count_clock_ticks(tally.ticks)
 
     def transaction(self, result: TransactionResult, seconds: float, ended_ms: int) -> None:
         """Report the end of a transaction."""
         self._metrics.observe_transaction(result, seconds, ended_ms)
+
+    def statistics(self, text: str) -> None:
+        """Report what Kafka's client says of itself."""
+        self._metrics.set_brokers(read_statistics(text))
 
     def rebalanced(self, kind: RebalanceKind) -> None:
         """Report a rebalance."""

@@ -26,6 +26,7 @@ _POLL_RECORDS: Final = 5000
 _LAG_SECONDS: Final = 1.0
 _EXIT_STUCK: Final = 1
 _METADATA_SECONDS: Final = 30.0
+_STATISTICS_MS: Final = 2000
 
 
 class Owner(Protocol):
@@ -48,6 +49,9 @@ class Owner(Protocol):
 
     def on_reset(self, partition: int) -> None:
         """Take records again after `reset`."""
+
+    def on_statistics(self, text: str) -> None:
+        """Take what the client says of itself."""
 
     def fail(self, reason: str) -> None:
         """End the worker."""
@@ -96,6 +100,8 @@ class Poller:
                 # partition would go on without it.
                 "fetch.queue.backoff.ms": 10,
                 "allow.auto.create.topics": settings.embedded_broker,
+                "statistics.interval.ms": _STATISTICS_MS,
+                "stats_cb": lambda text: self._tell(self._owner.on_statistics, text),
             },
             logger=librdkafka_logger(),
         )

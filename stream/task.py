@@ -11,7 +11,7 @@ from typing import Final
 from confluent_kafka import Message
 
 from models.events import InputTopic
-from models.outputs import Cause, ChurnLevel, Direction, TierChanged
+from models.outputs import Cause, ChurnLevel, ChurnReason, Direction, Tier, TierChanged
 from models.reasons import Outcome, RefusalReason
 from models.wire import Refusal
 from processors.account import Step
@@ -61,7 +61,8 @@ class Tally:
         self.refusals: dict[InputTopic, Counter[RefusalReason]] = {topic: Counter() for topic in InputTopic}
         self.timestamps_ms: dict[InputTopic, list[int]] = {topic: [] for topic in InputTopic}
         self.tier_changes: Counter[tuple[Direction, Cause]] = Counter()
-        self.churn_events: Counter[tuple[str, ChurnLevel]] = Counter()
+        self.churn_events: Counter[tuple[str, ChurnLevel, Tier]] = Counter()
+        self.churn_reasons: Counter[tuple[str, ChurnReason | None]] = Counter()
         self.flaps = 0
         self.snapshots = 0
         self.ticks = 0
@@ -247,7 +248,8 @@ class PartitionTask:
                 self.tally.tier_changes[event.direction, event.cause] += 1
                 self.tally.flaps += event.flap
             else:
-                self.tally.churn_events[event.type, event.level] += 1
+                self.tally.churn_events[event.type, event.level, event.tier] += 1
+                self.tally.churn_reasons.update((event.type, reason) for reason in event.reasons or (None,))
 
     def _now_ms(self) -> int:
         if not self.live:

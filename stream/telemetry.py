@@ -6,20 +6,21 @@ to be processed again counts once.
 """
 
 import platform
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from enum import StrEnum, unique
 from itertools import product
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Metric
-from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.registry import Collector
+from prometheus_client import CollectorRegistry, ProcessCollector
 
 from models.events import InputTopic
-from models.outputs import Cause, ChurnLevel, Direction, Tier
+from models.outputs import Cause, ChurnLevel, ChurnReason, Direction, Tier
 from models.reasons import Outcome, RefusalReason
+from stream.figures import PartitionFigures, Partitions
+from stream.health import Health
 from stream.series import Counts, Histogram, Levels
+from stream.topics import TopicNames
+from stream.vitals import Brokers, Vitals
 
 PREFIX: Final = "account_health_"
 DEAD_LETTER: Final = "dead_letter"
@@ -29,6 +30,9 @@ CHURN_EVENT_TYPES: Final = (
     "account.lost",
     "account.recovered",
 )
+NO_REASON: Final = "none"
+"""Stands for the reasons of a churn event that has none."""
+CLOCKS: Final = ("live", "event")
 _MS_PER_SECOND: Final = 1000
 
 _LATENCY_BOUNDS_SECONDS: Final = (
@@ -84,98 +88,18 @@ class RebalanceKind(StrEnum):
     """Taken away without a chance to commit."""
 
 
-@dataclass(frozen=True, slots=True)
-class InputFigures:
-    """One input of one partition."""
-
-    lag_records: int = 0
-    lag_seconds: float = 0
-    """How long the oldest record that is not committed has waited; 0 when none has."""
-    buffered_bytes: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class PartitionFigures:
-    """One partition that this worker holds, as its task last saw it."""
-
-    accounts: int = 0
-    state_bytes: int = 0
-    clock_ms: int | None = None
-    """The partition's clock; None before its first event."""
-    due_accounts: int = 0
-    snapshots_pending: int = 0
-    tiers: Mapping[Tier, int] = field(default_factory=dict)
-    churn_levels: Mapping[ChurnLevel, int] = field(default_factory=dict)
-    inputs: Mapping[InputTopic, InputFigures] = field(default_factory=dict)
-
-
-class _Partitions(Collector):
-    """Gauges of the partitions held: their series come and go with the partitions."""
-
-    def __init__(self) -> None:
-        self.figures: dict[int, PartitionFigures] = {}
-
-    def collect(self) -> Iterator[Metric]:
-        held = sorted(self.figures.copy().items())
-        yield from self._of_partitions(held)
-        yield from self._of_inputs(held)
-        yield from self._sums([figures for _, figures in held])
-
-    @staticmethod
-    def _of_partitions(held: list[tuple[int, PartitionFigures]]) -> Iterator[Metric]:
-        labels = ("partition",)
-        accounts = _gauge("state_accounts", "Accounts in the state of a partition.", labels)
-        size = _gauge("state_bytes", "Size of the packed states of a partition.", labels)
-        due = _gauge("due_accounts", "Accounts whose due day has come and that wait for it.", labels)
-        pending = _gauge("snapshots_pending", "Accounts that changed since their last snapshot.", labels)
-        clock = _gauge("clock_timestamp_seconds", "Clock of a partition, in seconds since 1970.", labels)
-        for partition, one in held:
-            key = (str(partition),)
-            accounts.add_metric(key, one.accounts)
-            size.add_metric(key, one.state_bytes)
-            due.add_metric(key, one.due_accounts)
-            pending.add_metric(key, one.snapshots_pending)
-            if one.clock_ms is not None:
-                clock.add_metric(key, one.clock_ms / _MS_PER_SECOND)
-        yield from (accounts, size, due, pending, clock)
-
-    @staticmethod
-    def _of_inputs(held: list[tuple[int, PartitionFigures]]) -> Iterator[Metric]:
-        labels = ("topic", "partition")
-        records = _gauge("lag_records", "Records of an input that are not committed.", labels)
-        seconds = _gauge("lag_seconds", "How long the oldest record that is not committed has waited.", labels)
-        buffered = _gauge("buffered_bytes", "Fetched bytes that are not yet processed.", labels)
-        for partition, one in held:
-            for topic, figures in one.inputs.items():
-                key = (str(topic), str(partition))
-                records.add_metric(key, figures.lag_records)
-                seconds.add_metric(key, figures.lag_seconds)
-                buffered.add_metric(key, figures.buffered_bytes)
-        yield from (records, seconds, buffered)
-
-    @staticmethod
-    def _sums(held: list[PartitionFigures]) -> Iterator[Metric]:
-        assigned = _gauge("assigned_partitions", "Partitions that this worker holds.")
-        assigned.add_metric((), len(held))
-        tiers = _gauge("tier_accounts", "Accounts of this worker in a tier.", ("tier",))
-        for tier in Tier:
-            tiers.add_metric((tier,), sum(one.tiers.get(tier, 0) for one in held))
-        levels = _gauge("churn_accounts", "Accounts of this worker at a churn level.", ("level",))
-        for level in ChurnLevel:
-            levels.add_metric((level,), sum(one.churn_levels.get(level, 0) for one in held))
-        yield from (assigned, tiers, levels)
-
-
 class Metrics:
     """All metrics of one worker, in a registry of their own."""
 
     def __init__(self) -> None:
         self.registry: Final = CollectorRegistry(auto_describe=True)
-        self._partitions = _Partitions()
+        ProcessCollector(registry=self.registry)
+        self._partitions = Partitions(PREFIX)
         self.registry.register(self._partitions)
         self._make_event_metrics()
         self._make_output_metrics()
         self._make_run_metrics()
+        self._make_broker_metrics()
 
     def _make_event_metrics(self) -> None:
         topics = tuple(InputTopic)
@@ -215,9 +139,16 @@ class Metrics:
         self._tier_flaps = self._counts("tier_flaps_total", "Tier changes that undid the one before within 30 days.")
         self._churn_events = self._counts(
             "churn_events_total",
-            "Churn events published.",
+            "Churn events published, by the level and the tier that the account then had.",
             type=CHURN_EVENT_TYPES,
             level=tuple(ChurnLevel),
+            tier=tuple(Tier),
+        )
+        self._churn_reasons = self._counts(
+            "churn_event_reasons_total",
+            "Reasons given by published churn events; one event may give several.",
+            type=CHURN_EVENT_TYPES,
+            reason=(*ChurnReason, NO_REASON),
         )
         self._snapshots = self._counts("snapshots_total", "Snapshots published.")
 
@@ -244,7 +175,28 @@ class Metrics:
             kind=tuple(RebalanceKind),
         )
         self._build_info = self._level("build_info", "Always 1; what is running.", ("version", "python"), ())
-        self._policy_info = self._level("policy_info", "Always 1; the policy in force.", ("revision", "version"), ())
+        self._policy_info = self._level(
+            "policy_info", "Always 1; the policy in force.", ("revision", "version", "currency"), ()
+        )
+        self._clock_info = self._level(
+            "clock_info", "1 for the clock that this worker follows.", ("clock",), [(one,) for one in CLOCKS]
+        )
+
+    def _make_broker_metrics(self) -> None:
+        self._brokers = self._level(
+            "brokers",
+            "Kafka brokers that this worker is connected to, or wants to be.",
+            ("state",),
+            (("up",), ("down",)),
+        )
+        self._round_trip = self._level(
+            "broker_round_trip_seconds",
+            "From a request to the answer of the slowest broker, on average; a fetch waits there for records.",
+        )
+        self._timeouts = self._counts(
+            "broker_request_timeouts_total", "Requests to brokers that were not answered in time."
+        )
+        self._timeouts_seen = 0
 
     def count_events(self, topic: InputTopic, counts: Mapping[Outcome, int]) -> None:
         """Count accepted events of one input by outcome."""
@@ -281,9 +233,13 @@ class Metrics:
         """Count tier changes that undid the one before within 30 days."""
         self._tier_flaps.increment(amount=count)
 
-    def count_churn_events(self, counts: Mapping[tuple[str, ChurnLevel], int]) -> None:
-        """Count published churn events by type (`CHURN_EVENT_TYPES`) and level."""
+    def count_churn_events(self, counts: Mapping[tuple[str, ChurnLevel, Tier], int]) -> None:
+        """Count published churn events by type (`CHURN_EVENT_TYPES`), level and tier."""
         self._churn_events.add({(*key,): count for key, count in counts.items()})
+
+    def count_churn_reasons(self, counts: Mapping[tuple[str, ChurnReason | None], int]) -> None:
+        """Count the reasons that published churn events give, by type; None stands for an event without any."""
+        self._churn_reasons.add({(kind, reason or NO_REASON): count for (kind, reason), count in counts.items()})
 
     def count_snapshots(self, count: int) -> None:
         """Count published snapshots."""
@@ -317,9 +273,24 @@ class Metrics:
         """Show which release is running."""
         self._build_info.replace({(version, platform.python_version()): 1})
 
-    def set_policy(self, revision: int, version: str) -> None:
-        """Show which policy is in force."""
-        self._policy_info.replace({(str(revision), version): 1})
+    def set_policy(self, revision: int, version: str, currency: str) -> None:
+        """Show which policy is in force, and the currency that it reports in."""
+        self._policy_info.replace({(str(revision), version, currency): 1})
+
+    def set_clock(self, clock: str) -> None:
+        """Show which of the `CLOCKS` is followed."""
+        self._clock_info.replace({(one,): one == clock for one in CLOCKS})
+
+    def set_brokers(self, brokers: Brokers) -> None:
+        """Show how the brokers are reached."""
+        self._brokers.replace({("up",): brokers.up, ("down",): brokers.down})
+        self._round_trip.set(brokers.round_trip_seconds)
+        self._timeouts.increment(amount=brokers.timeouts - self._timeouts_seen)
+        self._timeouts_seen = brokers.timeouts
+
+    def watch(self, health: Health, names: TopicNames) -> None:
+        """Show what the probes know, from now on."""
+        self.registry.register(Vitals(health, names, PREFIX))
 
     def _counts(self, name: str, text: str, **labels: Sequence[str]) -> Counts:
         counts = Counts(PREFIX + name, text, tuple(labels), product(*labels.values()))
@@ -341,7 +312,3 @@ class Metrics:
         histogram = Histogram(PREFIX + name, text, bounds, tuple(labels), product(*labels.values()))
         self.registry.register(histogram)
         return histogram
-
-
-def _gauge(name: str, documentation: str, labels: Sequence[str] = ()) -> GaugeMetricFamily:
-    return GaugeMetricFamily(PREFIX + name, documentation, labels=labels)

@@ -45,7 +45,7 @@ def run_worker(settings: Settings) -> NoReturn:
 
 async def _run(settings: Settings, context: Context) -> NoReturn:
     metrics, health = Metrics(), Health(settings.stuck_deadline_seconds)
-    monitor = Monitor(metrics, health, context.policy, settings.topics)
+    monitor = Monitor(metrics, health, context.policy, settings.topics, settings.clock)
     probes = ProbeServer(settings.http_host, settings.http_port, health, metrics.registry)
     try:
         probes.start()

@@ -18,7 +18,8 @@ from stream.demo.picture import write_picture
 from stream.demo.screen import Screen
 from stream.demo.story import Story
 from stream.demo.view import Phase
-from stream.telemetry import InputFigures, Metrics, PartitionFigures
+from stream.figures import InputFigures, PartitionFigures
+from stream.telemetry import Metrics
 from stream.topics import TIER_CHANGES
 from tests.demo.conftest import NAMES, tier_change, view_of
 
