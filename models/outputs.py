@@ -231,11 +231,57 @@ class PortfolioFigures(_Output):
     version: int | None = None
 
 
+class RatingFigure(_Output):
+    """A rating from 0 to 100 and the day on which it was given."""
+
+    value: float
+    rated_at: date
+
+
+class BudgetFigure(_Output):
+    """What the customer could spend in a year."""
+
+    amount: str
+    currency: str
+    """The reporting currency, whichever one the profile named."""
+
+
+class OverrideFigure(_Output):
+    """A tier set by hand until the end of a day."""
+
+    tier: Tier
+    reason: str
+    until: date
+
+
+class ProfileFigures(_Output):
+    """What the last accepted profile says: an editor sends all of it again, with the next version."""
+
+    version: int
+    customer_since: date | None
+    segment: str | None
+    industry: str | None
+    region: str | None
+    owner: str | None
+    crm_url: str | None
+    budget: BudgetFigure | None
+    renewal_on: date | None
+    parent_id: str | None
+    ratings: dict[str, RatingFigure]
+    override: OverrideFigure | None
+
+
 class Snapshot(_Output):
     """The account's whole current health."""
 
     account_id: str
+    incarnation: int
+    """How often an account of this id was erased before; the revision begins again with it."""
     name: str | None
+    profile: ProfileFigures | None
+    """Null before the first profile; its name stands above."""
+    currency: str
+    """The reporting currency, of all money that names no other."""
     as_of: datetime
     revision: int
     tier: Tier

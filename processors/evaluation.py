@@ -170,9 +170,8 @@ def _view_hash(state: AccountState, evaluation: Evaluation, context: Context) ->
 
     But for the risk, which is compared by itself, and the value at stake, which follows from the rest.
     """
-    name = None if state.profile is None else state.profile.name
     seen = (
-        name,
+        state.profile,
         [
             (one.sums.revenue_minor, one.profit_minor, one.service_cost_minor, one.sums.orders, one.coverage)
             for one in evaluation.windows

@@ -7,6 +7,7 @@ from models.fields import from_epoch_ms
 from models.outputs import (
     AccountLost,
     AccountRecovered,
+    BudgetFigure,
     Cause,
     ChurnEvent,
     ChurnFigures,
@@ -16,14 +17,17 @@ from models.outputs import (
     Component,
     ComponentChange,
     Lifetime,
+    OverrideFigure,
     PortfolioFigures,
+    ProfileFigures,
+    RatingFigure,
     Snapshot,
     SupportFigures,
     Tier,
     TierChanged,
     WindowFigures,
 )
-from models.state import AccountState
+from models.state import AccountState, ProfileState
 from processors import support
 from processors.churn import RISK_ONE
 from processors.context import Context, date_of
@@ -170,7 +174,10 @@ def snapshot(state: AccountState, context: Context) -> Snapshot:
     assessed = evaluation.assessed
     return Snapshot(
         account_id=state.account_id,
+        incarnation=state.incarnation,
         name=None if state.profile is None else state.profile.name,
+        profile=None if state.profile is None else _profile(state.profile, context),
+        currency=context.policy.reporting_currency,
         as_of=from_epoch_ms(state.as_of_ms),
         revision=state.revision,
         tier=Tier(state.tier or Tier.UNRATED),
@@ -207,6 +214,36 @@ def snapshot(state: AccountState, context: Context) -> Snapshot:
         actions=None,
         policy_version=context.policy.version,
         model_version=context.model_version,
+    )
+
+
+def _profile(profile: ProfileState, context: Context) -> ProfileFigures:
+    budget_minor, override_tier = profile.budget_minor, profile.override_tier
+    override = None
+    if override_tier is not None:
+        assert profile.override_reason is not None
+        assert profile.override_until_day is not None
+        override = OverrideFigure(
+            tier=Tier(override_tier), reason=profile.override_reason, until=date_of(profile.override_until_day)
+        )
+    return ProfileFigures(
+        version=profile.version,
+        customer_since=None if profile.customer_since_day is None else date_of(profile.customer_since_day),
+        segment=profile.segment,
+        industry=profile.industry,
+        region=profile.region,
+        owner=profile.owner,
+        crm_url=profile.crm_url,
+        budget=None
+        if budget_minor is None
+        else BudgetFigure(amount=context.to_decimal_text(budget_minor), currency=context.policy.reporting_currency),
+        renewal_on=None if profile.renewal_day is None else date_of(profile.renewal_day),
+        parent_id=profile.parent_id,
+        ratings={
+            name: RatingFigure(value=one.value, rated_at=date_of(one.rated_day))
+            for name, one in profile.ratings.items()
+        },
+        override=override,
     )
 
 
