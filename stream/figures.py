@@ -34,6 +34,8 @@ class PartitionFigures:
     """The partition's clock; None before its first event."""
     due_accounts: int = 0
     snapshots_pending: int = 0
+    snapshots_held_seconds: float = 0
+    """For how long they have been held back; 0 when they are not."""
     tiers: Mapping[Tier, int] = field(default_factory=dict)
     churn_levels: Mapping[ChurnLevel, int] = field(default_factory=dict)
     inputs: Mapping[InputTopic, InputFigures] = field(default_factory=dict)
@@ -59,6 +61,9 @@ class Partitions(Collector):
         size = self._gauge("state_bytes", "Size of the packed states of a partition.", labels)
         due = self._gauge("due_accounts", "Accounts whose due day has come and that wait for it.", labels)
         pending = self._gauge("snapshots_pending", "Accounts that changed since their last snapshot.", labels)
+        waiting = self._gauge(
+            "snapshots_held_seconds", "How long snapshots have been held back while catching up.", labels
+        )
         clock = self._gauge("clock_timestamp_seconds", "Clock of a partition, in seconds since 1970.", labels)
         for partition, one in held:
             key = (str(partition),)
@@ -66,9 +71,10 @@ class Partitions(Collector):
             size.add_metric(key, one.state_bytes)
             due.add_metric(key, one.due_accounts)
             pending.add_metric(key, one.snapshots_pending)
+            waiting.add_metric(key, one.snapshots_held_seconds)
             if one.clock_ms is not None:
                 clock.add_metric(key, one.clock_ms / _MS_PER_SECOND)
-        yield from (accounts, size, due, pending, clock)
+        yield from (accounts, size, due, pending, waiting, clock)
 
     def _of_inputs(self, held: list[tuple[int, PartitionFigures]]) -> Iterator[Metric]:
         labels = ("topic", "partition")

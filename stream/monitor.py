@@ -109,12 +109,14 @@ def _figures(task: PartitionTask, ends: Ends, now_ms: int) -> PartitionFigures:
         head_ms = task.inputs.head_timestamp_ms(topic)
         waited_ms = 0 if head_ms is None else max(0, now_ms - head_ms)
         inputs[topic] = InputFigures(behind, waited_ms / _MS, task.inputs.buffered_bytes(topic))
+    held_ms = 0 if task.held_back_since_ms is None else max(0, now_ms - task.held_back_since_ms)
     return PartitionFigures(
         accounts=len(accounts),
         state_bytes=accounts.packed_bytes,
         clock_ms=accounts.clock_ms if accounts.clock_ms >= 0 else None,
         due_accounts=accounts.due_count() + accounts.stale_count(),
         snapshots_pending=len(accounts.snapshots_pending),
+        snapshots_held_seconds=held_ms / _MS,
         tiers={tier: accounts.tiers[tier] for tier in Tier},
         churn_levels={level: accounts.levels[level] for level in ChurnLevel},
         inputs=inputs,

@@ -92,6 +92,8 @@ class PartitionTask:
         self.resetting = False
         """Whether records that arrive were fetched before an abort, and must be dropped."""
         self.tally = Tally()
+        self.held_back_since_ms: int | None = None
+        """Since when snapshots wait for the task to catch up, or for a new policy to reach every account."""
         self._place = place
         self._committed_positions = dict(self.positions)
         version = self.accounts.context.policy.version
@@ -159,17 +161,16 @@ class PartitionTask:
         """Publish at most `limit` snapshots that are due, unless the task is catching up; returns how many."""
         pending = self.accounts.snapshots_pending
         if not pending:
+            self.held_back_since_ms = None
             return 0
         now_ms = self._wall_clock_ms()
-        if self.accounts.stale_count():
-            # Tiers of one policy beside scores of another would be neither.
+        if not self._may_publish(now_ms):
+            self.held_back_since_ms = self.held_back_since_ms or now_ms
             return 0
-        oldest_ms = self._in_hand_ms if self.busy else self.inputs.oldest_timestamp_ms()
-        if oldest_ms is not None and now_ms - oldest_ms > _CATCHING_UP_MS:
-            return 0
-        held_since_ms = now_ms - self._settings.snapshot_interval_ms
+        self.held_back_since_ms = None
+        recent_from_ms = now_ms - self._settings.snapshot_interval_ms
         recent = self._snapshot_ms
-        while recent and recent[oldest := next(iter(recent))] <= held_since_ms:
+        while recent and recent[oldest := next(iter(recent))] <= recent_from_ms:
             del recent[oldest]
         ready = list(islice((one for one in pending if one not in recent), limit))
         for account_id in ready:
@@ -183,6 +184,13 @@ class PartitionTask:
             self._named_bytes += sum(len(one.encode()) for one in ready)
         self.tally.snapshots += len(ready)
         return len(ready)
+
+    def _may_publish(self, now_ms: int) -> bool:
+        if self.accounts.stale_count():
+            # Tiers of one policy beside scores of another would be neither.
+            return False
+        oldest_ms = self._in_hand_ms if self.busy else self.inputs.oldest_timestamp_ms()
+        return oldest_ms is None or now_ms - oldest_ms <= _CATCHING_UP_MS
 
     def in_hand(self, runs: list[Run]) -> None:
         """Note that an agent holds a batch."""

@@ -54,3 +54,16 @@ def test_a_policy_that_is_taken_back_halfway_reaches_every_account_again() -> No
 
     assert _advance(back, limit=len(ACCOUNTS)) == BACK.version == OLD.version
     assert {state.policy_version for one in ACCOUNTS if (state := back.accounts.get(one))} == {OLD.version}
+
+
+def test_snapshots_are_held_back_until_a_new_policy_has_reached_every_account() -> None:
+    """Since when is known, so that an operator can be told; it ends with the first snapshot."""
+    task = _task({one: pack(AccountState(one, policy_version=OLD.version)) for one in ACCOUNTS}, NEW, OLD.version)
+    produced: list[OutRecord] = []
+    _advance(task, limit=1)
+
+    held = task.publish_snapshots(10, produced.append), task.held_back_since_ms
+    _advance(task, limit=len(ACCOUNTS))
+    published = task.publish_snapshots(10, produced.append), task.held_back_since_ms
+
+    assert (held, published) == ((0, 1), (len(ACCOUNTS), None))
