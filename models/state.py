@@ -125,6 +125,15 @@ class AccountState(msgspec.Struct, array_like=True, gc=False):
     surveys: list[SurveyAnswer] = []
     profile: ProfileState | None = None
 
+    portfolio_version: int = 0
+    """Of the cut points that the account was last evaluated with; 0 without any."""
+    # Figures of the last evaluation, which a census reads. A day that leaves a window is due, so they are current.
+    year_revenue_minor: int = 0
+    """Of the longest window, as those below."""
+    year_profit_minor: int | None = None
+    """None when too little of the cost is known."""
+    year_orders: int = 0
+
     tier: str | None = None
     """None until the first evaluation; `unrated` without enough data."""
     graded: bool = False

@@ -1,14 +1,16 @@
 """All that a computation needs besides the state and the event, prepared once from the policy."""
 
 from bisect import bisect_right
+from copy import copy
 from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
-from typing import Final
+from typing import Final, Self
 from zoneinfo import ZoneInfo
 
 from models.events import Severity
 from models.fields import MINOR_DIGITS, MINOR_MAX, epoch_ms, from_epoch_ms
 from models.policy import Policy
+from models.portfolio import CutPoints
 
 DAY_MS: Final = 86_400_000
 _EPOCH_ORDINAL: Final = date(1970, 1, 1).toordinal()
@@ -49,11 +51,12 @@ class Context:
     1234
     """
 
-    def __init__(self, policy: Policy, erasure_secret: bytes = b"") -> None:
+    def __init__(self, policy: Policy, erasure_secret: bytes = b"", cuts: CutPoints | None = None) -> None:
         self.policy = policy
         self.erasure_secret = erasure_secret
+        self.cuts = cuts
+        """What an account is compared with; None before the first census."""
         self.model_version = RULE_MODEL_VERSION
-        self.portfolio_version: int | None = None
         self.reporting_digits = MINOR_DIGITS[policy.reporting_currency]
         self._time_zone = None if policy.reporting_timezone == "UTC" else ZoneInfo(policy.reporting_timezone)
         self._rate_days = {
@@ -62,6 +65,17 @@ class Context:
         self.service_cost_minor: dict[Severity, int] = {
             severity: self._round(cost) for severity, cost in policy.support.service_cost.items()
         }
+
+    @property
+    def portfolio_version(self) -> int | None:
+        """Version of the cut points; None without any."""
+        return None if self.cuts is None else self.cuts.version
+
+    def with_cuts(self, cuts: CutPoints | None) -> Self:
+        """Give the same with other cut points."""
+        other = copy(self)
+        other.cuts = cuts
+        return other
 
     def day_of(self, moment_ms: int) -> int:
         """Turn a moment into its local day in the policy's time zone.

@@ -103,6 +103,9 @@ def settle(state: AccountState, evaluation: Evaluation, as_of_ms: int, context: 
     state.as_of_day = evaluation.as_of_day
     state.as_of_ms = as_of_ms
     state.policy_version = context.policy.version
+    year = evaluation.windows[-1]
+    state.year_revenue_minor, state.year_orders = year.sums.revenue_minor, year.sums.orders
+    state.year_profit_minor = _profit_to_grade(state, year)
     view = _view_hash(state, evaluation, context)
     if view != state.view_hash or assessed.risk != state.risk:
         state.view_hash = view

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from models.codec import FORMAT, StateFormatError, header, pack, unpack
+from models.codec import FIGURES_BYTES, FORMAT, StateFormatError, header, pack, unpack
 from models.events import OrderCompleted
 from models.outputs import ChurnLevel, Tier
 from models.state import (
@@ -76,6 +76,10 @@ RICH: Final = AccountState(
         override_reason="strategic",
         override_until_day=20_500,
     ),
+    portfolio_version=12,
+    year_revenue_minor=10**13 - 2_500,
+    year_profit_minor=39_999,
+    year_orders=1,
     tier="growth",
     graded=True,
     graded_day=20_450,
@@ -194,7 +198,7 @@ def test_other_bytes_are_refused(body: bytes) -> None:
 """)
 def test_headers_that_are_refused(row: Row) -> None:
     """A state of a newer format, or of a tier or level that nobody knows, is refused with a clear line."""
-    body = msgspec.msgpack.encode(["A"])
+    body = bytes(FIGURES_BYTES) + msgspec.msgpack.encode(["A"])
     with pytest.raises(StateFormatError, match=row["told"]):
         unpack(bytes.fromhex(row["header"]) + (body if row["case"] != "no header" else b""))
 

@@ -1,0 +1,80 @@
+"""Where one value stands among those of the portfolio. On the path of every evaluation: plain lookups."""
+
+import math
+from bisect import bisect_right
+from typing import Final
+
+from models.portfolio import Distribution
+
+_HALF_HUNDREDTHS: Final = 5_000
+
+
+def at_or_below(distribution: Distribution, value: int) -> tuple[float, int]:
+    """Count the accounts below a value, and those at it.
+
+    >>> from models.portfolio import Distribution
+    >>> three = Distribution(
+    ...     accounts=4, values=(10, 20, 40), below=(0, 1, 3), at=(1, 2, 1), q50=20, q99=39.4, positive_total=90,
+    ...     positive_accounts=4, a_from=20, b_from=10, class_accounts=(3, 1, 0), rank_error=0,
+    ... )
+    >>> at_or_below(three, 20), at_or_below(three, 21), at_or_below(three, 9)
+    ((1, 2), (3, 0), (0, 0))
+    """
+    values = distribution.values
+    index = bisect_right(values, value) - 1
+    if index < 0:
+        return 0, 0
+    below, at = distribution.below[index], distribution.at[index]
+    low = values[index]
+    if value == low:
+        return below, at
+    upto = below + at
+    if index + 1 == len(values):
+        return upto, 0
+    between = distribution.below[index + 1] - upto
+    if not between:
+        return upto, 0
+    return upto + between * (value - low) / (values[index + 1] - low), 0
+
+
+def mid_rank(distribution: Distribution, value: int) -> float:
+    """Share of the accounts below a value, those at it counted half: 0 to 1."""
+    below, at = at_or_below(distribution, value)
+    return (below + at / 2) / distribution.accounts
+
+
+def magnitude(distribution: Distribution, value: int) -> float:
+    """How far a value above 0 lies from the median towards the 99 % quantile, on a logarithmic scale: 0 to 1.
+
+    ln(r / q50) / ln(q99 / q50), where the two are the same: 0 up to there and 1 above.
+    """
+    q50, q99 = distribution.q50, distribution.q99
+    if value <= q50:
+        return 0.0
+    if value >= q99:
+        return 1.0
+    return math.log(value / q50) / math.log(q99 / q50)
+
+
+def contribution_hundredths(distribution: Distribution, value: int) -> int:
+    """Score what an account brings among the active ones, in hundredths, 0 to 10000: half by rank, half by size.
+
+    50 × mid-rank + 50 × clip(ln(r / q50) / ln(q99 / q50), 0, 1); nothing for a value of 0 or less. A rank alone would
+    give an account that is eighty times larger three points more.
+    """
+    if value <= 0:
+        return 0
+    return round(_HALF_HUNDREDTHS * (mid_rank(distribution, value) + magnitude(distribution, value)))
+
+
+def rank(distribution: Distribution, value: int) -> int:
+    """Rank a value among the active accounts: 1 plus how many have more."""
+    below, at = at_or_below(distribution, value)
+    return 1 + max(0, distribution.accounts - round(below + at))
+
+
+def share(distribution: Distribution, value: int) -> float | None:
+    """Share of the total of the values above 0; None if there is none."""
+    if distribution.positive_total <= 0:
+        return None
+    return max(0, value) / distribution.positive_total
