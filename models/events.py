@@ -57,7 +57,9 @@ class ComplaintCategory(StrEnum):
 class Contract(BaseModel):
     """Base of all that crosses the wire: immutable, unknown fields ignored."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", validate_by_name=True, validate_by_alias=True)
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", validate_by_name=True, validate_by_alias=True, use_attribute_docstrings=True
+    )
 
 
 class _Event(Contract):

@@ -72,7 +72,7 @@ class ChurnReason(StrEnum):
 
 
 class _Output(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 Points = Annotated[float, Field(ge=0, le=100)]

@@ -1,7 +1,6 @@
 """From what the engine does to metrics and health, so that the engine says each thing once."""
 
 from collections.abc import Mapping
-from importlib.metadata import version
 from typing import Final
 
 from models.events import InputTopic
@@ -9,12 +8,12 @@ from models.outputs import ChurnLevel, Tier
 from models.policy import Policy
 from stream.figures import InputFigures, PartitionFigures
 from stream.health import Health, Progress
+from stream.release import version
 from stream.task import PartitionTask, Tally
 from stream.telemetry import Metrics, RebalanceKind, TransactionResult
 from stream.topics import TopicNames
 from stream.vitals import read_statistics
 
-DISTRIBUTION: Final = "account-health-stream"
 _MS: Final = 1000
 
 Ends = Mapping[tuple[InputTopic, int], int]
@@ -38,7 +37,7 @@ class Monitor:
         self._health = health
         self._names = names
         metrics.watch(health, names)
-        metrics.set_build(version(DISTRIBUTION))
+        metrics.set_build(version())
         metrics.set_policy(policy.revision, policy.version, policy.reporting_currency)
         metrics.set_clock(clock)
 

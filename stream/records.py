@@ -9,6 +9,8 @@ from stream.topics import (
     CLOUDEVENTS_VERSION,
     CONTENT_TYPE,
     OUTPUT_RECORD_BYTES_MAX,
+    SEQUENCE_DIGITS,
+    SEQUENCE_TYPE,
     DeadLetterHeader,
     Header,
     TopicNames,
@@ -51,7 +53,8 @@ def output_record(event: OutputEvent, names: TopicNames, source: str, origin: Or
     )
     headers += [
         (Header.CE_TIME, event.occurred_at.isoformat().encode()),
-        (Header.CE_SEQUENCE, str(event.sequence).encode()),
+        (Header.CE_SEQUENCE, str(event.sequence).zfill(SEQUENCE_DIGITS).encode()),
+        (Header.CE_SEQUENCE_TYPE, SEQUENCE_TYPE.encode()),
     ]
     # What time or the policy caused may be noticed while a record is processed, which is not its cause.
     if origin is not None and event.trigger_event_id is not None:

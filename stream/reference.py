@@ -1,13 +1,13 @@
-"""The reference pages under docs/, generated from the code, so that neither can say what the other does not."""
+"""What is generated under docs/ from the code, so that neither can say what the other does not."""
 
-import ast
-import inspect
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
 from models.events import InputTopic
 from models.reasons import Outcome, RefusalReason
+from stream import contract
+from stream.docstrings import member_docs
 from stream.environment import ENV_PREFIX, FILE_SUFFIX
 from stream.figures import InputFigures, PartitionFigures
 from stream.health import Health, Progress
@@ -26,44 +26,34 @@ def pages() -> dict[str, str]:
         "dead-letters.md": _page(_dead_letters()),
         "metrics.md": _page(_metrics()),
         "topics.md": _page(_topics()),
+        **contract.files(),
     }
 
 
 def write(folder: Path) -> list[str]:
-    """Write the pages that are missing or stale, and return their names."""
+    """Write the pages that are missing or stale, remove those that are no more, and return their names."""
+    current = pages()
     changed = stale(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     for name in changed:
-        (folder / name).write_text(pages()[name], encoding="utf-8")
+        path = folder / name
+        if name in current:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(current[name], encoding="utf-8")
+        else:
+            path.unlink()
     return changed
 
 
 def stale(folder: Path) -> list[str]:
-    """Return the names of the pages that are missing or are not what the code says."""
-    return [
+    """Return the names of the pages that are missing, are not what the code says, or describe what is no more."""
+    current = pages()
+    published = (folder / contract.FOLDER).rglob("*.json")
+    gone = sorted({str(path.relative_to(folder)) for path in published} - current.keys())
+    return gone + [
         name
-        for name, text in pages().items()
+        for name, text in current.items()
         if not (folder / name).is_file() or (folder / name).read_text(encoding="utf-8") != text
     ]
-
-
-def member_docs(cls: type) -> dict[str, str]:
-    """Return the text that follows each attribute in a class's source, on one line.
-
-    >>> member_docs(RefusalReason)["KEY_MISSING"]
-    'The record has no key.'
-    """
-    (module,) = ast.parse(inspect.getsource(cls)).body
-    assert isinstance(module, ast.ClassDef)
-    docs = {}
-    for statement, following in zip(module.body, module.body[1:], strict=False):
-        match statement, following:
-            case (
-                ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)),
-                ast.Expr(value=ast.Constant(value=str() as text)),
-            ):
-                docs[name] = " ".join(text.split())
-    return docs
 
 
 def _page(lines: Iterable[str]) -> str:
@@ -238,7 +228,10 @@ def _topics() -> Iterator[str]:
     yield "## Headers of outputs"
     yield ""
     yield from _headers(Header)
-    yield "Those of dead letters are in [dead-letters.md](dead-letters.md)."
+    yield (
+        "Those of dead letters are in [dead-letters.md](dead-letters.md). What keys, headers and values hold is in "
+        f"[the contract]({contract.ASYNCAPI_FILE}); how to read it, in [subscribing.md](subscribing.md)."
+    )
 
 
 def _pairs(config: dict[str, Any]) -> str:

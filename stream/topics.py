@@ -308,6 +308,9 @@ def event_source(application_id: str) -> str:
 
 CLOUDEVENTS_VERSION: Final = "1.0"
 CONTENT_TYPE: Final = "application/json"
+SEQUENCE_TYPE: Final = "Integer"
+SEQUENCE_DIGITS: Final = 10
+"""CloudEvents asks for a sequence that orders as text: an Integer's has 31 bits."""
 
 
 class Header:
@@ -326,7 +329,9 @@ class Header:
     CE_TIME: Final = "ce_time"
     """As of when, in event time."""
     CE_SEQUENCE: Final = "ce_sequence"
-    """Extension `sequence`: gap-free for the account and topic."""
+    """Extension `sequence`: gap-free for the account and topic from 1 on, ten digits, so that it orders as text too."""
+    CE_SEQUENCE_TYPE: Final = "ce_sequencetype"
+    """Extension: `Integer`."""
     CE_TRIGGER_TOPIC: Final = "ce_triggertopic"
     """Extension: where the event that caused it was read. Attribute names have no separators."""
     CE_TRIGGER_PARTITION: Final = "ce_triggerpartition"

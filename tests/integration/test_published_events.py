@@ -72,7 +72,8 @@ def _check_attributes(deployment: Deployment, message: Message) -> None:
         return
     kind = "tier" if model is TierChanged else "churn"
     assert headers["ce_id"] == f"{account_id}/0/{kind}/{body['sequence']}"
-    assert headers["ce_sequence"] == str(body["sequence"])
+    assert headers["ce_sequence"] == f"{body['sequence']:010}"
+    assert headers["ce_sequencetype"] == "Integer"
     assert headers["ce_type"] == body["type"]
 
 

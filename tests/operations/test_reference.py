@@ -8,7 +8,8 @@ from typer.testing import CliRunner
 
 from models.reasons import Outcome, RefusalReason
 from stream.cli import app
-from stream.reference import member_docs, pages, stale
+from stream.docstrings import member_docs
+from stream.reference import pages, stale
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
