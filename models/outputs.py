@@ -69,6 +69,29 @@ class ChurnReason(StrEnum):
     SLA_BREACHED = "sla_breached"
     COMPLAINT = "complaint"
     QUALITY_COMPLAINT = "quality_complaint"
+    SATISFACTION_DOWN = "satisfaction_down"
+    """Survey answers have become worse."""
+    COMPETITIVE_PRESSURE = "competitive_pressure"
+    FALLING_REVENUE = "falling_revenue"
+    RENEWAL_NEAR = "renewal_near"
+
+
+@unique
+class Lifecycle(StrEnum):
+    """The phase of an account's life; the first that holds, in this order."""
+
+    PROSPECT = "prospect"
+    """No order yet."""
+    LOST = "lost"
+    RECOVERED = "recovered"
+    """Back since 90 days at most."""
+    DORMANT = "dormant"
+    """Silent for more than twice its own gap."""
+    NEW = "new"
+    """First order less than 90 days ago."""
+    DECLINING = "declining"
+    GROWING = "growing"
+    STEADY = "steady"
 
 
 class _Output(BaseModel):
@@ -212,6 +235,17 @@ class ChurnFigures(_Output):
     horizon_days: int
     reasons: list[ChurnReason]
     value_at_stake: str | None
+    lost_on: date | None
+    """Since when the account counts as lost; null if it does not."""
+    value_lost: str | None
+    """What a year with it was worth when it was lost."""
+
+
+class Action(_Output):
+    """A recommended action, and the churn reasons that speak for it."""
+
+    name: str
+    reasons: list[ChurnReason]
 
 
 class SupportFigures(_Output):
@@ -291,10 +325,16 @@ class Snapshot(_Output):
     windows: dict[str, WindowFigures]
     lifetime: Lifetime
     classes: Classes
-    lifecycle: str | None
+    lifecycle: Lifecycle
+    scorecard: str | None
+    """The entry of the policy's `scorecards` that gave the weights; null for the general ones."""
+    override_until: date | None
+    """Last day of a tier set by hand; null without one."""
+    veto: str | None
+    """The policy's veto that holds the tier down; null without one."""
     churn: ChurnFigures
     portfolio: PortfolioFigures
     support: SupportFigures
-    actions: list[str] | None
+    actions: list[Action]
     policy_version: str
     model_version: str

@@ -13,7 +13,7 @@ from decimal import Decimal
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, Final, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -21,6 +21,8 @@ from pydantic_core import PydanticCustomError
 
 from models.events import Severity
 from models.fields import CurrencyCode
+from models.outputs import ChurnLevel, ChurnReason, Lifecycle, Tier
+from models.state import PRODUCT_LINES_MAX
 
 _VERSION_HEX_DIGITS: Final = 12
 _VALUE_CHARACTERS_MAX: Final = 100
@@ -37,6 +39,7 @@ class _Section(BaseModel):
 Days = Annotated[int, Field(ge=1, le=3650)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Score = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
+Weight = Annotated[int, Field(ge=0, le=1000)]
 LogOdds = Annotated[float, Field(ge=-10, le=10, allow_inf_nan=False)]
 # Normalised, so that 1.1 and 1.10 mean the same policy.
 Money = Annotated[Decimal, Field(ge=0, le=10**12), AfterValidator(Decimal.normalize)]
@@ -57,38 +60,91 @@ class Rate(_Section):
     rate: Annotated[Decimal, Field(gt=0, le=10**9), AfterValidator(Decimal.normalize)]
 
 
-class Scale(_Section):
-    """The two ends of a logarithmic scale: a value of `low` scores 0, one of `high` scores 100."""
+class Weights(_Section):
+    """How much each component of the score counts in relation to the others; 0 leaves one out."""
 
-    low: Annotated[float, Field(gt=0, le=1e12)]
-    high: Annotated[float, Field(gt=0, le=1e12)]
+    revenue: Weight = 30
+    profit: Weight = 25
+    strategic: Weight = 15
+    potential: Weight = 15
+    relationship: Weight = 15
 
     @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if self.low >= self.high:
-            raise PydanticCustomError("scale_order", "low should be below high")
+    def _some_weight(self) -> Self:
+        if not any((self.revenue, self.profit, self.strategic, self.potential, self.relationship)):
+            raise PydanticCustomError("no_weight", "one weight at least should be above 0")
         return self
 
 
 class Scorecard(_Section):
-    """Weights and scales of the components, over the longest window."""
+    """What the components are made of; the same for all accounts."""
 
-    revenue_weight: Annotated[int, Field(ge=0, le=1000)] = 40
-    frequency_weight: Annotated[int, Field(ge=0, le=1000)] = 25
-    profit_weight: Annotated[int, Field(ge=0, le=1000)] = 35
-    revenue_scale: Scale = Scale(low=500, high=250_000)
-    """Major units of the reporting currency."""
-    frequency_scale: Scale = Scale(low=1, high=60)
-    """Orders."""
-    profit_scale: Scale = Scale(low=150, high=60_000)
-    """Major units of the reporting currency."""
+    weights: Weights = Weights()
+    """Of accounts that no entry of `scorecards` names."""
+    missing: Literal["rescale", "zero"] = "rescale"
+    """What absent parts do: the weights of the present ones are scaled to the whole, or they count as 0."""
     profit_coverage_min: Share = 0.5
     """Profit is absent when less of the revenue has a known cost."""
+    rating_days: Days = 365
+    """A rating is absent again as many days after it was given."""
+    growth_days: Days = 182
+    """Growth compares the revenue of as many days with that of as many before."""
+    product_lines_target: Annotated[int, Field(ge=1, le=PRODUCT_LINES_MAX)] = 8
+    """Product lines that an account should buy; the rest is white space."""
+    tenure_years: Annotated[float, Field(gt=0, le=50)] = 5
+    """Years of tenure that score 100."""
+    regularity_days_min: Annotated[int, Field(ge=3, le=100)] = 4
+    """Order days from which on the rhythm of ordering is scored."""
+    satisfaction_half_life_days: Days = 180
+    """Age at which a survey answer counts half."""
+
+
+class Segmented(_Section):
+    """Weights of their own for the accounts of a segment, an industry or a region; all that are given must match."""
+
+    name: Annotated[str, Field(min_length=1, max_length=100)]
+    segment: Annotated[str, Field(min_length=1)] | None = None
+    industry: Annotated[str, Field(min_length=1)] | None = None
+    region: Annotated[str, Field(min_length=1)] | None = None
+    weights: Weights
 
     @model_validator(mode="after")
-    def _some_weight(self) -> Self:
-        if self.revenue_weight + self.frequency_weight + self.profit_weight == 0:
-            raise PydanticCustomError("no_weight", "one weight at least should be above 0")
+    def _some_condition(self) -> Self:
+        if self.segment is None and self.industry is None and self.region is None:
+            raise PydanticCustomError("no_condition", "segment, industry or region should be given")
+        return self
+
+
+Measure = Literal[
+    "score",
+    "confidence",
+    "revenue_score",
+    "profit_score",
+    "strategic_score",
+    "potential_score",
+    "relationship_score",
+    "revenue",
+    "profit",
+    "orders",
+    "open_severe_tickets",
+    "competitive_pressure",
+]
+"""What a veto may look at: scores and ratings 0-100, confidence 0-1, money of the longest window in major units."""
+
+
+class Veto(_Section):
+    """A condition under which an account is graded no better than a tier, at once and as long as it holds."""
+
+    name: Annotated[str, Field(min_length=1, max_length=100)]
+    measure: Measure
+    below: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    at_least: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    tier_max: Literal["growth", "standard", "basic"]
+
+    @model_validator(mode="after")
+    def _one_bound(self) -> Self:
+        if (self.below is None) == (self.at_least is None):
+            raise PydanticCustomError("one_bound", "either below or at_least should be given")
         return self
 
 
@@ -108,7 +164,7 @@ class TierBound(_Section):
 class Tiers(_Section):
     """Bounds of the tiers, and how long a score must stay below one before the account is demoted."""
 
-    key: TierBound = TierBound(enter=75, leave=70)
+    key: TierBound = TierBound(enter=71, leave=66)
     growth: TierBound = TierBound(enter=50, leave=45)
     standard: TierBound = TierBound(enter=25, leave=20)
     dwell_days: Annotated[int, Field(ge=0, le=365)] = 30
@@ -149,6 +205,16 @@ class Churn(_Section):
     """Added for each missed deadline of the last `support_days`."""
     complaint_log_odds: LogOdds = 0.5
     """Added for each complaint of the last `support_days`."""
+    satisfaction_down_log_odds: LogOdds = 0.4
+    """Added while the answers of the last `support_days` are `satisfaction_drop` points below those before."""
+    satisfaction_drop: Score = 15
+    competitive_pressure_log_odds: LogOdds = 0.4
+    """Added while competitive pressure is rated `competitive_pressure_high` or more."""
+    competitive_pressure_high: Score = 80
+    falling_growth: Score = 40
+    """A growth part below it names falling revenue as a reason."""
+    renewal_days: Days = 60
+    """A renewal as near as this is named as a reason."""
     signals_max: Annotated[int, Field(ge=0, le=100)] = 3
     """Signals of one kind that count at most."""
     support_days: Days = 90
@@ -165,10 +231,56 @@ class Churn(_Section):
 
 
 class Support(_Section):
-    """What support costs."""
+    """What support costs, and what it takes off the relationship."""
+
+    feed: bool = False
+    """Whether support events are sent at all: then an account without any has the full support score."""
+    days: Days = 90
+    """Breaches, reopenings and complaints of as many days are penalised."""
+    open_severe_penalty: Score = 25
+    """Points off for each open ticket of high or critical severity."""
+    breach_penalty: Score = 10
+    reopening_penalty: Score = 10
+    complaint_penalty: Score = 15
 
     service_cost: dict[Severity, Money] = {}
     """Major units of the reporting currency for each ticket opened; absent severities cost nothing."""
+
+
+class ActionRule(_Section):
+    """A recommendation, and when it is made: all conditions that are given must hold."""
+
+    name: Annotated[str, Field(min_length=1, max_length=100)]
+    tiers: tuple[Tier, ...] = ()
+    """One of these tiers; empty for any."""
+    levels: tuple[ChurnLevel, ...] = ()
+    """One of these churn levels; empty for any."""
+    lifecycles: tuple[Lifecycle, ...] = ()
+    """One of these phases of the lifecycle; empty for any."""
+    reasons: tuple[ChurnReason, ...] = ()
+    """One of these churn reasons; empty for any, also none."""
+    white_space_min: Score | None = None
+    """The white-space part at least."""
+    headroom_min: Score | None = None
+    """The headroom part at least."""
+
+
+_KEY, _GROWTH, _STANDARD = Tier.KEY, Tier.GROWTH, Tier.STANDARD
+_Reason = ChurnReason
+DEFAULT_ACTIONS: Final = (
+    ActionRule(name="call_now", tiers=(_KEY, _GROWTH), levels=(ChurnLevel.HIGH,)),
+    ActionRule(name="check_in", tiers=(_KEY, _GROWTH, _STANDARD), levels=(ChurnLevel.MEDIUM,)),
+    ActionRule(name="win_back", levels=(ChurnLevel.LOST,)),
+    ActionRule(name="escalate_support", reasons=(_Reason.OPEN_SEVERE_TICKET, _Reason.SLA_BREACHED)),
+    ActionRule(name="review_quality", reasons=(_Reason.QUALITY_COMPLAINT,)),
+    ActionRule(name="ask_for_feedback", reasons=(_Reason.SATISFACTION_DOWN, _Reason.COMPLAINT)),
+    ActionRule(name="defend_against_competitor", reasons=(_Reason.COMPETITIVE_PRESSURE,)),
+    ActionRule(name="prepare_renewal", reasons=(_Reason.RENEWAL_NEAR,)),
+    ActionRule(name="cross_sell", tiers=(_KEY, _GROWTH), levels=(ChurnLevel.LOW,), white_space_min=50),
+    ActionRule(name="expand", tiers=(_KEY, _GROWTH, _STANDARD), levels=(ChurnLevel.LOW,), headroom_min=50),
+    ActionRule(name="welcome_back", lifecycles=(Lifecycle.RECOVERED,)),
+    ActionRule(name="onboard", lifecycles=(Lifecycle.NEW,)),
+)
 
 
 class Policy(_Section):
@@ -181,6 +293,11 @@ class Policy(_Section):
     """Lengths of the rolling windows, ascending; the longest is the horizon."""
     rates: dict[CurrencyCode, Annotated[tuple[Rate, ...], Field(min_length=1, max_length=4000)]] = {}
     scorecard: Scorecard = Scorecard()
+    scorecards: Annotated[tuple[Segmented, ...], Field(max_length=100)] = ()
+    """The first whose conditions hold gives an account its weights."""
+    vetoes: Annotated[tuple[Veto, ...], Field(max_length=100)] = ()
+    actions: Annotated[tuple[ActionRule, ...], Field(max_length=100)] = DEFAULT_ACTIONS
+    """Recommended in this order."""
     tiers: Tiers = Tiers()
     churn: Churn = Churn()
     support: Support = Support()
@@ -194,8 +311,14 @@ class Policy(_Section):
         for rates in self.rates.values():
             if any(a.since >= b.since for a, b in pairwise(rates)):
                 raise PydanticCustomError("rate_order", "the rates of a currency should ascend by `since`")
-        if self.churn.support_days > self.horizon_days:
-            raise PydanticCustomError("support_days", "churn.support_days should not exceed the longest window")
+        longest = {
+            "churn.support_days": self.churn.support_days,
+            "support.days": self.support.days,
+            "twice scorecard.growth_days": 2 * self.scorecard.growth_days,
+        }
+        for name, days in longest.items():
+            if days > self.horizon_days:
+                raise PydanticCustomError("too_long", "{name} should not exceed the longest window", {"name": name})
         return self
 
     @property

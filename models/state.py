@@ -12,6 +12,8 @@ OPEN_TICKETS_MAX: Final = 64
 """Open tickets remembered; the oldest is forgotten for a further one."""
 SURVEYS_MAX: Final = 32
 """Survey answers remembered, the latest."""
+PRODUCT_LINES_MAX: Final = 64
+"""Product lines remembered, those ordered last."""
 RECENT_EVENTS_MAX: Final = 32
 """Event ids remembered for each input topic, the latest."""
 RECENT_EVENT_BYTES: Final = 12
@@ -95,8 +97,6 @@ class AccountState(msgspec.Struct, array_like=True, gc=False):
     as_of_day: int = 0
     due_day: int | None = None
     """The earliest day on which time alone could change something."""
-    structure_day: int | None = None
-    """The earliest day on which time alone could change more than what silence does."""
 
     # The non-empty days of the horizon, ascending; at most the horizon's number of days.
     days: list[int] = []
@@ -114,6 +114,9 @@ class AccountState(msgspec.Struct, array_like=True, gc=False):
     old_order_days: int = 0
     old_first_order_day: int | None = None
     old_last_order_day: int | None = None
+
+    product_lines: dict[str, int] = {}
+    """The day on which each product line of the horizon was ordered last."""
 
     recent_orders: bytes = b""
     recent_support: bytes = b""
@@ -133,9 +136,13 @@ class AccountState(msgspec.Struct, array_like=True, gc=False):
     year_profit_minor: int | None = None
     """None when too little of the cost is known."""
     year_orders: int = 0
+    parts: int = 0
+    """Which parts of the score are present: bit i is the i-th of `processors.scorecard.PARTS`."""
 
     tier: str | None = None
     """None until the first evaluation; `unrated` without enough data."""
+    earned_tier: str | None = None
+    """The tier by score alone, without override and vetoes."""
     graded: bool = False
     """Whether a tier change was ever published."""
     graded_day: int | None = None
@@ -154,8 +161,14 @@ class AccountState(msgspec.Struct, array_like=True, gc=False):
     churn_level: str | None = None
     risk: int | None = None
     """Ten-thousandths."""
-    view_hash: int = 0
-    """Hash of what a snapshot says beyond its moment, to see whether it changed."""
+    lost_day: int | None = None
+    """Since when the account counts as lost."""
+    value_lost_minor: int | None = None
+    """What a year with it was worth then."""
+    recovered_day: int | None = None
+    """When it last came back."""
+    published_hash: int = 0
+    """Hash of what the last snapshot said beyond its moment and revision."""
 
 
 class ErasedAccount(msgspec.Struct, array_like=True, gc=False, frozen=True):

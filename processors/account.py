@@ -21,11 +21,11 @@ from models.events import (
 from models.fields import SUM_MINOR_MAX, epoch_ms
 from models.outputs import Cause, ChurnLevel, OutputEvent, Tier
 from models.reasons import Outcome, RefusalReason
-from models.state import AccountState, ErasedAccount, ProfileState
+from models.state import PRODUCT_LINES_MAX, AccountState, ErasedAccount, ProfileState
 from models.wire import Refusal
 from processors import publish, recent, support, windows
 from processors.context import AmountRangeError, Context, MissingRateError
-from processors.evaluation import drift, evaluate, settle
+from processors.evaluation import evaluate, override_of, settle
 from processors.profiles import profile_of
 from processors.windows import Movement
 
@@ -81,7 +81,12 @@ def apply(  # noqa: PLR0913  # two moments: what time it is, and how far time ha
     print_ = recent.fingerprint(event)
     if state is None:
         incarnation = 0 if erased is None else erased.incarnation
-        state = AccountState(event.account_id, incarnation=incarnation, policy_version=context.policy.version)
+        state = AccountState(
+            event.account_id,
+            incarnation=incarnation,
+            policy_version=context.policy_version,
+            portfolio_version=context.portfolio_version,
+        )
     elif (outcome := _ignored(state, event, print_)) is not None:
         return Step(state, outcome=outcome)
     elif not _fits(state, event, read, context):
@@ -91,17 +96,20 @@ def apply(  # noqa: PLR0913  # two moments: what time it is, and how far time ha
     moment_ms = max(state.as_of_ms, event.occurred_ms, now_ms)
     # The event's own day too: where the clock goes back over midnight it may be the day after the moment's.
     as_of_day = max(state.as_of_day, context.day_of(event.occurred_ms), context.day_of(moment_ms))
+    cause = _cause(state, event, read, as_of_day, context)
     outcome = _take(state, event, read, as_of_day, context)
     _remember(state, event, print_)
-    outputs += _conclude(state, moment_ms, as_of_day, publish.Trigger(_cause(event, outcome), event.event_id), context)
+    if outcome is not Outcome.APPLIED:
+        cause = Cause.CORRECTION
+    outputs += _conclude(state, moment_ms, as_of_day, publish.Trigger(cause, event.event_id), context)
     return Step(state, tuple(outputs), outcome, changed=True)
 
 
 def advance(state: AccountState, now_ms: int, context: Context) -> Step:
-    """Let time pass for an account: a change of policy first, then its due days up to now, each as of that day."""
-    before = (state.due_day, state.policy_version)
+    """Let time pass for an account: a change of policy, its due days up to now, each as of that day, new cut points."""
+    revision = state.revision
     outputs = _catch_up(state, context.day_of(now_ms), context)
-    return Step(state, tuple(outputs), changed=before != (state.due_day, state.policy_version))
+    return Step(state, tuple(outputs), changed=state.revision != revision)
 
 
 class _Read(NamedTuple):
@@ -149,6 +157,8 @@ def _take(state: AccountState, event: AccountEvent, read: _Read, as_of_day: int,
         case OrderCompleted() | OrderRefunded() | OrderCancelled():
             assert read.movement is not None
             inside = windows.add(state, read.day, read.movement, horizon_start_day)
+            if inside and isinstance(event, OrderCompleted) and event.product_lines:
+                _note_lines(state, event.product_lines, read.day)
         case ProfileUpdated():
             state.profile = read.profile
             return Outcome.APPLIED
@@ -162,31 +172,67 @@ def _take(state: AccountState, event: AccountEvent, read: _Read, as_of_day: int,
     return Outcome.LATE if context.day_of(event.occurred_ms) < as_of_day else Outcome.APPLIED
 
 
+def _note_lines(state: AccountState, lines: tuple[str, ...], day: int) -> None:
+    """Note when product lines were ordered last; beyond the maximum the one ordered longest ago is forgotten."""
+    held = dict(state.product_lines)
+    for line in lines:
+        held[line] = max(day, held.get(line, day))
+    if len(held) > PRODUCT_LINES_MAX:
+        latest = sorted(held.items(), key=lambda one: (-one[1], one[0]))[:PRODUCT_LINES_MAX]
+        held = dict(sorted(latest))
+    state.product_lines = held
+
+
+def _forgets(state: AccountState, as_of_day: int, context: Context) -> bool:
+    """Tell whether a day leaves the horizon of an account on the way to another."""
+    start_day = as_of_day - context.horizon_days + 1
+    first_days = (
+        state.days[:1],
+        [one.day for one in state.support_days[:1]],
+        [one.day for one in state.surveys[:1]],
+        [one.opened_day for one in state.open_tickets],
+        state.product_lines.values(),
+    )
+    return any(day < start_day for days in first_days for day in days)
+
+
 def _forget(state: AccountState, as_of_day: int, context: Context) -> int:
-    horizon_start_day = as_of_day - context.policy.horizon_days + 1
+    horizon_start_day = as_of_day - context.horizon_days + 1
     windows.drop_before(state, horizon_start_day)
-    support.drop_before(state, horizon_start_day)
+    if state.product_lines and min(state.product_lines.values()) < horizon_start_day:
+        state.product_lines = {line: day for line, day in state.product_lines.items() if day >= horizon_start_day}
+    if state.support_days or state.surveys or state.open_tickets:
+        support.drop_before(state, horizon_start_day)
     return horizon_start_day
 
 
-def _cause(event: AccountEvent, outcome: Outcome) -> Cause:
-    if isinstance(event, OrderRefunded | OrderCancelled) or outcome is not Outcome.APPLIED:
+def _cause(state: AccountState, event: AccountEvent, read: _Read, as_of_day: int, context: Context) -> Cause:
+    """Name what an event does to its account, if it is on time: ratings behave, overrides and segments configure."""
+    if isinstance(event, OrderRefunded | OrderCancelled):
         return Cause.CORRECTION
+    if read.profile is not None:
+        moved = context.card_of(read.profile) is not context.card_of(state.profile)
+        if moved or override_of(read.profile, as_of_day) is not override_of(state.profile, as_of_day):
+            return Cause.CONFIGURATION
     return Cause.BEHAVIOUR
 
 
 def _catch_up(state: AccountState, last_day: int, context: Context) -> list[OutputEvent]:
-    """Take a change of policy as of the account's own moment, then the due days up to a day."""
+    """Take a change of policy as of the account's own moment, then the due days up to a day, then new cut points.
+
+    A due day is evaluated under new cut points at once; what they alone did is found out if the tier changed.
+    """
     outputs: list[OutputEvent] = []
-    if state.policy_version != context.policy.version:
+    if state.policy_version != context.policy_version:
         outputs += _conclude(state, state.as_of_ms, state.as_of_day, publish.Trigger(Cause.CONFIGURATION), context)
     while (due_day := state.due_day) is not None and due_day <= last_day:
         moment_ms = max(state.as_of_ms, context.start_of_day_ms(due_day))
         # Where the clock goes back over midnight, a moment after the day's first may belong to the day before.
         as_of_day = max(state.as_of_day, due_day, context.day_of(moment_ms))
-        if not drift(state, moment_ms, as_of_day, context):
-            outputs += _conclude(state, moment_ms, as_of_day, publish.Trigger(Cause.TIME), context)
+        outputs += _conclude(state, moment_ms, as_of_day, publish.Trigger(Cause.TIME), context)
         assert state.due_day is None or state.due_day > due_day, "a due day that does not grow would never end"
+    if state.portfolio_version != context.portfolio_version:
+        outputs += _conclude(state, state.as_of_ms, state.as_of_day, publish.Trigger(Cause.PORTFOLIO), context)
     return outputs
 
 
@@ -194,17 +240,27 @@ def _conclude(
     state: AccountState, moment_ms: int, as_of_day: int, trigger: publish.Trigger, context: Context
 ) -> list[OutputEvent]:
     """Evaluate as of a moment and its day, write the result into the state and publish the net change."""
+    tier = None if state.tier is None else Tier(state.tier)
+    level = None if state.churn_level is None else ChurnLevel(state.churn_level)
+    adopts = trigger.cause is Cause.TIME and state.portfolio_version != context.portfolio_version
+    # What new cut points alone make of the account, on the day before: it cannot be told from data that is forgotten.
+    by_cuts = evaluate(state, state.as_of_day, context) if adopts and _forgets(state, as_of_day, context) else None
     _forget(state, as_of_day, context)
-    before = publish.Transition(
-        None if state.tier is None else Tier(state.tier),
-        None if state.churn_level is None else ChurnLevel(state.churn_level),
-        trigger,
-    )
     evaluation = evaluate(state, as_of_day, context)
+    if evaluation.tier is tier and evaluation.assessed.level is level:
+        settle(state, evaluation, moment_ms, context)
+        return []
+    tier_trigger = level_trigger = trigger
+    if adopts:
+        by_cuts = by_cuts or evaluate(state, state.as_of_day, context)
+        if by_cuts.tier is evaluation.tier:
+            tier_trigger = publish.Trigger(Cause.PORTFOLIO)
+        if by_cuts.assessed.level is evaluation.assessed.level:
+            level_trigger = publish.Trigger(Cause.PORTFOLIO)
     settle(state, evaluation, moment_ms, context)
     changes = (
-        publish.tier_change(state, evaluation, before, context),
-        publish.churn_change(state, evaluation, before, context),
+        publish.tier_change(state, evaluation, publish.Transition(tier, level, tier_trigger), context),
+        publish.churn_change(state, evaluation, publish.Transition(tier, level, level_trigger), context),
     )
     return [change for change in changes if change is not None]
 

@@ -1,40 +1,44 @@
-"""Churn by a first rule: silence against the account's own rhythm, shifted by support signals.
+"""Churn: how likely an account is to stay away, the level that follows, and why.
 
-    log-odds = steepness × ln(max(silence / own gap, ratio_min) / even_ratio) + Σ support signals
+    log-odds = silence against the rhythm of ordering (a rule or a fitted model) + Σ support signals
 
-The numbers are declared judgement (policy `churn`), not fitted: `model_version` says so. A fitted model replaces
-`assess` and `next_edge_day`.
+Without a model a declared rule speaks: steepness × ln(max(silence / own gap, ratio_min) / even_ratio). What support
+signals add is declared judgement too (policy `churn`): no public data links the two.
 """
 
 import math
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from models.outputs import ChurnLevel, ChurnReason
-from models.policy import Churn
 from models.state import AccountState
-from processors.support import COMPLAINT_KINDS, SupportKind, severe_open
+from processors import support
+from processors.context import ChurnTerms, Context
+from processors.return_model import crossing_day, log_odds, probability
+from processors.support import SupportKind
 from processors.windows import Rhythm
 
-RISK_ONE = 10_000
+RISK_ONE: Final = 10_000
 """A risk of 1, in ten-thousandths."""
-DRIFT_DAYS = 7
-"""Between two evaluations that only time asks for: the risk shown is never older."""
-_LOG_ODDS_MAX = 500.0
-"""Keeps the exponential function within floats; the risk is 0 or 1 long before."""
+ALERTS: Final = (ChurnLevel.MEDIUM, ChurnLevel.HIGH)
+UNJUDGED: Final = (ChurnLevel.NONE, ChurnLevel.UNPROVEN)
+"""Levels of an account whose order days are too few to say that it was lost, or that it came back."""
+_EXPONENT_MAX: Final = 500.0
 # A threshold met exactly counts as reached, however its logarithm was rounded; the edge below is the same one.
-_TOLERANCE = 1e-9
+_TOLERANCE: Final = 1e-9
 
 
 class Signals(NamedTuple):
-    """Support events that raise the risk, each kind at most `signals_max`."""
+    """What raises the risk beyond silence; each kind of support event at most `signals_max`."""
 
     severe_tickets: int
     breaches: int
     complaints: int
     quality_complaints: int
+    satisfaction_down: bool
+    competitive_pressure: bool
 
 
-NO_SIGNALS = Signals(0, 0, 0, 0)
+NO_SIGNALS: Final = Signals(0, 0, 0, 0, satisfaction_down=False, competitive_pressure=False)
 
 
 class Assessed(NamedTuple):
@@ -45,123 +49,199 @@ class Assessed(NamedTuple):
     level: ChurnLevel
     silent_days: int | None
     own_gap_days: float | None
-    horizon_days: int
-    reasons: tuple[ChurnReason, ...]
+    rest_day: int | None
+    """The day from which on silence changes nothing any more; None without an order."""
+    signals: Signals
 
 
-def signals_of(state: AccountState, counts: dict[str, int], policy: Churn) -> Signals:
-    """Count the support signals of a state, given its support counts of `support_days`."""
-    if not counts and not state.open_tickets:
+_NOTHING: Final = Assessed(None, ChurnLevel.NONE, None, None, None, NO_SIGNALS)
+
+
+def signals_of(state: AccountState, as_of_day: int, context: Context) -> Signals:
+    """Read the signals of a state as of a day."""
+    if not (state.support_days or state.open_tickets or state.surveys or state.profile is not None):
         return NO_SIGNALS
+    policy = context.churn.policy
+    counts = support.counts(state, as_of_day, policy.support_days)
     most = policy.signals_max
-    complaints = sum(count for kind, count in counts.items() if kind in COMPLAINT_KINDS)
+    complaints = sum(count for kind, count in counts.items() if kind in support.COMPLAINT_KINDS)
     return Signals(
-        min(severe_open(state), most),
+        min(support.severe_open(state), most),
         min(counts.get(SupportKind.BREACHED, 0), most),
         min(complaints, most),
         min(counts.get(SupportKind.COMPLAINT_QUALITY, 0), most),
+        satisfaction_down=_satisfaction_down(state, as_of_day, policy.support_days, policy.satisfaction_drop),
+        competitive_pressure=_pressed(state, as_of_day, context),
     )
 
 
-def own_gap_days(rhythm: Rhythm, policy: Churn) -> float | None:
+def own_gap_days(rhythm: Rhythm, portfolio_gap_days: float) -> float | None:
     """Mean gap between order days, shrunk to the portfolio's with the weight of one gap; None without an order.
 
-    >>> own_gap_days(Rhythm(3, 100, 120), Churn(portfolio_gap_days=40))
+    >>> own_gap_days(Rhythm(3, 100, 120), 40)
     20.0
     """
     if rhythm.first_day is None or rhythm.last_day is None:
         return None
     # n order days have n - 1 gaps, which sum to last - first; the portfolio's is one more.
-    return (rhythm.last_day - rhythm.first_day + policy.portfolio_gap_days) / rhythm.order_days
+    return (rhythm.last_day - rhythm.first_day + portfolio_gap_days) / rhythm.order_days
 
 
-def lost_silence_days(gap_days: float, policy: Churn) -> int:
+def lost_silence_days(gap_days: float, terms: ChurnTerms) -> int:
     """Give the silence, in whole days, from which on an account is lost."""
-    return math.ceil(max(policy.lost_days, policy.lost_gaps * gap_days))
+    return math.ceil(max(terms.lost_days, terms.lost_gaps * gap_days))
 
 
-def assess(rhythm: Rhythm, signals: Signals, previous: ChurnLevel | None, as_of_day: int, policy: Churn) -> Assessed:
+def horizon_days(gap_days: float | None, context: Context) -> int:
+    """Give the days within which the next order is awaited: the model's, else two own gaps, 90 at least."""
+    if context.model is not None:
+        return context.model.horizon_days
+    terms = context.churn
+    return terms.horizon_days if gap_days is None else math.ceil(max(terms.horizon_days, terms.horizon_gaps * gap_days))
+
+
+def assess(
+    state: AccountState, rhythm: Rhythm, previous: ChurnLevel | None, as_of_day: int, context: Context
+) -> Assessed:
     """Assess an account as of a day, which is not before its last order day."""
-    gap = own_gap_days(rhythm, policy)
+    gap = own_gap_days(rhythm, context.portfolio_gap_days)
     if gap is None or rhythm.last_day is None:
-        return Assessed(None, ChurnLevel.NONE, None, None, policy.horizon_days, ())
+        return _NOTHING
+    signals = signals_of(state, as_of_day, context)
+    terms = context.churn
     silence = as_of_day - rhythm.last_day
-    log_odds = policy.steepness * math.log(max(silence / gap, policy.ratio_min) / policy.even_ratio) + _shift(
-        signals, policy
-    )
-    risk = 1 / (1 + math.exp(max(-_LOG_ODDS_MAX, min(-log_odds, _LOG_ODDS_MAX))))
+    lost_silence = lost_silence_days(gap, terms)
+    value = _base(state, rhythm, gap, as_of_day, context) + _shift(signals, terms)
     if rhythm.order_days == 1:
         level = ChurnLevel.UNPROVEN
-    elif silence >= lost_silence_days(gap, policy):
+    elif silence >= lost_silence:
         level = ChurnLevel.LOST
+    elif value >= (terms.high_held if previous is ChurnLevel.HIGH else terms.high) - _TOLERANCE:
+        level = ChurnLevel.HIGH
+    elif value >= (terms.medium_held if previous in ALERTS else terms.medium) - _TOLERANCE:
+        level = ChurnLevel.MEDIUM
     else:
-        level = _level(log_odds, previous, policy)
-    horizon = math.ceil(max(policy.horizon_days, policy.horizon_gaps * gap))
-    reasons = reasons_of(rhythm, signals, as_of_day, policy)
-    return Assessed(round(risk * RISK_ONE), level, silence, gap, horizon, reasons)
+        level = ChurnLevel.LOW
+    risk = round(probability(value) * RISK_ONE)
+    return Assessed(risk, level, silence, gap, rhythm.last_day + lost_silence, signals)
 
 
-def next_edge_day(rhythm: Rhythm, signals: Signals, as_of_day: int, policy: Churn) -> int | None:
-    """Give the first day after `as_of_day` on which silence alone may change the level or, by a week, the risk."""
-    gap = own_gap_days(rhythm, policy)
-    if gap is None or rhythm.last_day is None:
+def next_edge_day(
+    state: AccountState, rhythm: Rhythm, assessed: Assessed, as_of_day: int, until_day: int, context: Context
+) -> int | None:
+    """Give the first day after `as_of_day`, up to `until_day`, on which silence alone changes the level.
+
+    `until_day` is when the account is looked at in any case.
+    """
+    rest_day, gap, last_day = assessed.rest_day, assessed.own_gap_days, rhythm.last_day
+    if rest_day is None or gap is None or last_day is None or as_of_day >= rest_day:
         return None
-    lost_day = rhythm.last_day + lost_silence_days(gap, policy)
-    if as_of_day >= lost_day:
+    if rhythm.order_days == 1:
         return None
-    edges = [lost_day, as_of_day + DRIFT_DAYS]
-    for share in (policy.medium, policy.high):
-        exponent = (_logit(share) - _TOLERANCE - _shift(signals, policy)) / policy.steepness
-        silence = gap * policy.even_ratio * math.exp(min(exponent, _LOG_ODDS_MAX))
-        if silence < lost_day - rhythm.last_day:
-            edges.append(rhythm.last_day + math.ceil(silence))
-    return min(edge for edge in edges if edge > as_of_day)
+    edge = rest_day
+    terms, shift = context.churn, _shift(assessed.signals, context.churn)
+    if context.predictor is not None:
+        bounds = [bound - shift - _TOLERANCE for bound in (terms.medium, terms.high)]
+        crossing = crossing_day(context.predictor, state, rhythm, as_of_day, bounds, min(until_day, rest_day))
+        return edge if crossing is None else crossing
+    for bound in (terms.medium, terms.high):
+        exponent = (bound - _TOLERANCE - shift) / terms.steepness
+        silence = gap * terms.even_ratio * math.exp(min(exponent, _EXPONENT_MAX))
+        if silence < edge - last_day:
+            day = last_day + math.ceil(silence)
+            if as_of_day < day < edge:
+                edge = day
+    return edge
 
 
-def value_at_stake_minor(risk: int | None, revenue_minor: int, profit_minor: int | None, policy: Churn) -> int | None:
-    """Risk times the profit of the longest window, or times the policy's margin on its revenue; minor units."""
-    if risk is None:
-        return None
-    worth = profit_minor if profit_minor is not None else revenue_minor * policy.margin
-    return round(risk * max(0, worth) / RISK_ONE)
+def signal_edge_day(state: AccountState, as_of_day: int, context: Context) -> int | None:
+    """Give the first day after `as_of_day` on which time alone changes a signal; ratings are the scorecard's."""
+    days = context.churn.support_days
+    edges = []
+    if state.support_days:
+        edge = support.next_edge_day(state, as_of_day, days)
+        if edge is not None:
+            edges.append(edge)
+    edges.extend(one.day + days for one in state.surveys if one.day + days > as_of_day)
+    return min(edges, default=None)
 
 
-def _shift(signals: Signals, policy: Churn) -> float:
-    return (
-        signals.severe_tickets * policy.severe_ticket_log_odds
-        + signals.breaches * policy.sla_breach_log_odds
-        + signals.complaints * policy.complaint_log_odds
-    )
+def value_at_stake_minor(risk: int | None, worth_minor: int) -> int | None:
+    """Risk times what a year with the account is worth; minor units."""
+    return None if risk is None else round(risk * worth_minor / RISK_ONE)
 
 
-def _level(log_odds: float, previous: ChurnLevel | None, policy: Churn) -> ChurnLevel:
-    def reached(share: float, *, holding: bool) -> bool:
-        return log_odds >= _logit(share - (policy.hysteresis if holding else 0)) - _TOLERANCE
-
-    if reached(policy.high, holding=previous is ChurnLevel.HIGH):
-        return ChurnLevel.HIGH
-    if reached(policy.medium, holding=previous in {ChurnLevel.MEDIUM, ChurnLevel.HIGH}):
-        return ChurnLevel.MEDIUM
-    return ChurnLevel.LOW
+def worth_minor(revenue_minor: int, profit_minor: int | None, margin: float) -> int:
+    """Give what a year with an account is worth: its profit, or a margin on its revenue; minor units, not below 0."""
+    return max(0, profit_minor if profit_minor is not None else round(revenue_minor * margin))
 
 
-def _logit(share: float) -> float:
-    return math.log(share / (1 - share))
+def reasons_of(
+    state: AccountState, assessed: Assessed, growth: float | None, as_of_day: int, context: Context
+) -> tuple[ChurnReason, ...]:
+    """Name what speaks for a loss as of a day, in a fixed order.
 
-
-def reasons_of(rhythm: Rhythm, signals: Signals, as_of_day: int, policy: Churn) -> tuple[ChurnReason, ...]:
-    """Name what speaks for a loss as of a day, in a fixed order."""
-    gap = own_gap_days(rhythm, policy)
-    if gap is None or rhythm.last_day is None:
+    Args:
+        state: the account.
+        assessed: as of that day.
+        growth: the part of the score, 0 to 100.
+        as_of_day: the day.
+        context: the policy.
+    """
+    if assessed.silent_days is None or assessed.own_gap_days is None:
         return ()
-    overdue = (as_of_day - rhythm.last_day) / gap >= policy.even_ratio
-    if not overdue and signals == NO_SIGNALS:
-        return ()
+    signals, policy = assessed.signals, context.churn.policy
+    renewal_day = None if state.profile is None else state.profile.renewal_day
     holds = {
-        ChurnReason.OVERDUE: overdue,
+        ChurnReason.OVERDUE: assessed.silent_days / assessed.own_gap_days >= policy.even_ratio,
         ChurnReason.OPEN_SEVERE_TICKET: signals.severe_tickets > 0,
         ChurnReason.SLA_BREACHED: signals.breaches > 0,
         ChurnReason.COMPLAINT: signals.complaints > signals.quality_complaints,
         ChurnReason.QUALITY_COMPLAINT: signals.quality_complaints > 0,
+        ChurnReason.SATISFACTION_DOWN: signals.satisfaction_down,
+        ChurnReason.COMPETITIVE_PRESSURE: signals.competitive_pressure,
+        ChurnReason.FALLING_REVENUE: growth is not None and growth < policy.falling_growth,
+        ChurnReason.RENEWAL_NEAR: renewal_day is not None and 0 <= renewal_day - as_of_day <= policy.renewal_days,
     }
     return tuple(reason for reason, held in holds.items() if held)
+
+
+def _base(state: AccountState, rhythm: Rhythm, gap: float, as_of_day: int, context: Context) -> float:
+    if context.predictor is not None:
+        value = log_odds(context.predictor, state, rhythm, as_of_day)
+        assert value is not None, "an account with an order has a risk"
+        return value
+    assert rhythm.last_day is not None
+    terms = context.churn
+    return terms.steepness * math.log(max((as_of_day - rhythm.last_day) / gap, terms.ratio_min) / terms.even_ratio)
+
+
+def _shift(signals: Signals, terms: ChurnTerms) -> float:
+    if signals is NO_SIGNALS:
+        return 0.0
+    policy = terms.policy
+    return (
+        signals.severe_tickets * policy.severe_ticket_log_odds
+        + signals.breaches * policy.sla_breach_log_odds
+        + signals.complaints * policy.complaint_log_odds
+        + signals.satisfaction_down * policy.satisfaction_down_log_odds
+        + signals.competitive_pressure * policy.competitive_pressure_log_odds
+    )
+
+
+def _satisfaction_down(state: AccountState, as_of_day: int, days: int, drop: float) -> bool:
+    start_day = as_of_day - days + 1
+    late = [support.survey_points(one) for one in state.surveys if one.day >= start_day]
+    early = [support.survey_points(one) for one in state.surveys if one.day < start_day]
+    return bool(late and early) and sum(early) / len(early) - sum(late) / len(late) >= drop
+
+
+def _pressed(state: AccountState, as_of_day: int, context: Context) -> bool:
+    if state.profile is None:
+        return False
+    rating = state.profile.ratings.get("competitive_pressure")
+    return (
+        rating is not None
+        and as_of_day < rating.rated_day + context.rating_days
+        and rating.value >= context.churn.policy.competitive_pressure_high
+    )

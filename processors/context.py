@@ -1,20 +1,26 @@
 """All that a computation needs besides the state and the event, prepared once from the policy."""
 
+import math
 from bisect import bisect_right
-from copy import copy
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
-from typing import Final, Self
+from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
+from models.churn_model import ChurnModel
 from models.events import Severity
 from models.fields import MINOR_DIGITS, MINOR_MAX, epoch_ms, from_epoch_ms
-from models.policy import Policy
+from models.outputs import Tier
+from models.policy import Churn, Measure, Policy, Weights
 from models.portfolio import CutPoints
+from models.state import ProfileState
+from processors.return_model import compiled
 
 DAY_MS: Final = 86_400_000
 _EPOCH_ORDINAL: Final = date(1970, 1, 1).toordinal()
 _DECIMAL_PRECISION: Final = 40
+_DAYS_A_YEAR: Final = 365.25
 RULE_MODEL_VERSION: Final = "rule-1-uncalibrated"
 """The churn model in use: the recency rule, whose numbers are judgement and not fitted."""
 
@@ -25,6 +31,44 @@ class MissingRateError(LookupError):
 
 class AmountRangeError(ValueError):
     """An amount is too large once it is converted."""
+
+
+class TierTerms(NamedTuple):
+    """Bounds of key, growth, standard in hundredths, and when they act."""
+
+    enter: tuple[int, ...]
+    leave: tuple[int, ...]
+    dwell_days: int
+    confidence_min: float
+    key_confidence_min: float
+
+
+class ChurnTerms:
+    """The policy's churn section with its thresholds as log-odds."""
+
+    def __init__(self, policy: Churn) -> None:
+        self.policy = policy
+        self.even_ratio = policy.even_ratio
+        self.ratio_min = policy.ratio_min
+        self.steepness = policy.steepness
+        self.lost_days = policy.lost_days
+        self.lost_gaps = policy.lost_gaps
+        self.horizon_days = policy.horizon_days
+        self.horizon_gaps = policy.horizon_gaps
+        self.support_days = policy.support_days
+        self.medium = logit(policy.medium)
+        self.medium_held = logit(policy.medium - policy.hysteresis)
+        self.high = logit(policy.high)
+        self.high_held = logit(policy.high - policy.hysteresis)
+
+
+def logit(share: float) -> float:
+    """Give the log-odds of a share above 0 and below 1."""
+    return math.log(share / (1 - share))
+
+
+def _in_order(weights: Weights) -> tuple[int, int, int, int, int]:
+    return weights.revenue, weights.profit, weights.strategic, weights.potential, weights.relationship
 
 
 def date_of(day: int) -> date:
@@ -41,8 +85,80 @@ def day_of_date(value: date) -> int:
     return value.toordinal() - _EPOCH_ORDINAL
 
 
+PART_COUNTS: Final = (1, 1, 3, 4, 6)
+"""Parts of each component, in the order of `processors.scorecard.COMPONENTS`."""
+
+
+class Card:
+    """The weights of one scorecard, prepared.
+
+    Args:
+        name: of the policy's entry; None for the general weights.
+        weights: of the components.
+        missing_is_zero: whether an absent component counts as 0.
+        shares: for each part, the share of the portfolio's accounts that have it, 0 to 1; None if nobody counted yet.
+    """
+
+    def __init__(
+        self,
+        name: str | None,
+        weights: tuple[int, int, int, int, int],
+        *,
+        missing_is_zero: bool,
+        shares: Sequence[float] | None,
+    ) -> None:
+        self.name = name
+        self.weights = weights
+        # Of one part of each component, in twelfths of a weight: 12 is a multiple of every `PART_COUNTS`.
+        self.units = tuple(12 * weight // count for weight, count in zip(weights, PART_COUNTS, strict=True))
+        self.units_total = 12 * sum(weights)
+        self.missing_is_zero = missing_is_zero
+        self._part_weights = [
+            weight / count for weight, count in zip(weights, PART_COUNTS, strict=True) for _ in range(count)
+        ]
+        self._shares = shares
+        self._confidences: dict[int, float] = {}
+
+    def confidence(self, mask: int) -> float:
+        """Give the share of the weight that is known, of what can be known, 0 to 1, four decimals.
+
+        A part that an account lacks counts against it as far as others have it: where no order has a cost, nobody's
+        grade is doubted for it. Before a portfolio was counted every part counts.
+
+        Args:
+            mask: bit i for the i-th part that is present.
+        """
+        known = self._confidences.get(mask)
+        if known is None:
+            known = self._confidences[mask] = self._measure(mask)
+        return known
+
+    def _measure(self, mask: int) -> float:
+        present = missing = 0.0
+        for place, weight in enumerate(self._part_weights):
+            if mask >> place & 1:
+                present += weight
+            else:
+                missing += weight if self._shares is None else weight * self._shares[place]
+        return round(present / (present + missing), 4) if present > 0 else 0.0
+
+
+class CompiledVeto(NamedTuple):
+    """A veto with its bounds as they are compared."""
+
+    name: str
+    measure: Measure
+    below: float
+    """-inf without one."""
+    at_least: float
+    """inf without one."""
+    tier_max: Tier
+
+
 class Context:
-    """The policy, and what is derived from it once. Immutable by convention; one for each policy.
+    """The policy, the churn model and the portfolio's cut points, and what is derived from them once.
+
+    Immutable by convention; another one is made for another policy, model or version of the cut points.
 
     >>> context = Context(Policy(reporting_currency="EUR", reporting_timezone="Europe/Berlin"))
     >>> context.day_of(epoch_ms(datetime(2026, 1, 31, 23, 30, tzinfo=UTC))) == day_of_date(date(2026, 2, 1))
@@ -51,13 +167,24 @@ class Context:
     1234
     """
 
-    def __init__(self, policy: Policy, erasure_secret: bytes = b"", cuts: CutPoints | None = None) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        erasure_secret: bytes = b"",
+        *,
+        cuts: CutPoints | None = None,
+        model: ChurnModel | None = None,
+    ) -> None:
         self.policy = policy
         self.erasure_secret = erasure_secret
         self.cuts = cuts
-        """What an account is compared with; None before the first census."""
-        self.model_version = RULE_MODEL_VERSION
+        self.model = model
+        self.predictor = None if model is None else compiled(model)
+        self.model_version = RULE_MODEL_VERSION if model is None else model.version
+        self.portfolio_version = 0 if cuts is None else cuts.version
+        self.policy_version = policy.version
         self.reporting_digits = MINOR_DIGITS[policy.reporting_currency]
+        self.major: int = 10**self.reporting_digits
         self._time_zone = None if policy.reporting_timezone == "UTC" else ZoneInfo(policy.reporting_timezone)
         self._rate_days = {
             currency: [day_of_date(rate.since) for rate in rates] for currency, rates in policy.rates.items()
@@ -65,17 +192,63 @@ class Context:
         self.service_cost_minor: dict[Severity, int] = {
             severity: self._round(cost) for severity, cost in policy.support.service_cost.items()
         }
+        # What an evaluation reads, as plain attributes: a model's field costs several times as much.
+        card = policy.scorecard
+        self.horizon_days = policy.horizon_days
+        self.window_days = policy.window_days
+        self.profit_coverage_min = card.profit_coverage_min
+        self.growth_days = card.growth_days
+        self.rating_days = card.rating_days
+        self.product_lines_target = card.product_lines_target
+        self.tenure_days = card.tenure_years * _DAYS_A_YEAR
+        self.regularity_days_min = card.regularity_days_min
+        self.satisfaction_half_life_days = card.satisfaction_half_life_days
+        self.support_feed = policy.support.feed
+        self.support_days = policy.support.days
+        self.churn = ChurnTerms(policy.churn)
+        gap = None if cuts is None else cuts.mean_gap_days
+        self.portfolio_gap_days = float(policy.churn.portfolio_gap_days if gap is None else gap)
+        tiers = policy.tiers
+        self.tiers = TierTerms(
+            tuple(round(one.enter * 100) for one in (tiers.key, tiers.growth, tiers.standard)),
+            tuple(round(one.leave * 100) for one in (tiers.key, tiers.growth, tiers.standard)),
+            tiers.dwell_days,
+            tiers.confidence_min,
+            tiers.key_confidence_min,
+        )
+        self.vetoes = tuple(
+            CompiledVeto(
+                one.name,
+                one.measure,
+                -math.inf if one.below is None else one.below,
+                math.inf if one.at_least is None else one.at_least,
+                Tier(one.tier_max),
+            )
+            for one in policy.vetoes
+        )
+        shares = None if cuts is None else cuts.part_shares
+        zero = card.missing == "zero"
+        self._card = Card(None, _in_order(card.weights), missing_is_zero=zero, shares=shares)
+        self._cards = [
+            (one, Card(one.name, _in_order(one.weights), missing_is_zero=zero, shares=shares))
+            for one in policy.scorecards
+        ]
 
-    @property
-    def portfolio_version(self) -> int | None:
-        """Version of the cut points; None without any."""
-        return None if self.cuts is None else self.cuts.version
-
-    def with_cuts(self, cuts: CutPoints | None) -> Self:
+    def with_cuts(self, cuts: CutPoints | None) -> "Context":
         """Give the same with other cut points."""
-        other = copy(self)
-        other.cuts = cuts
-        return other
+        return Context(self.policy, self.erasure_secret, cuts=cuts, model=self.model)
+
+    def card_of(self, profile: ProfileState | None) -> Card:
+        """Give the scorecard of an account: the first of the policy's whose conditions its profile meets."""
+        if profile is not None:
+            for one, card in self._cards:
+                if (
+                    one.segment in (None, profile.segment)
+                    and one.industry in (None, profile.industry)
+                    and one.region in (None, profile.region)
+                ):
+                    return card
+        return self._card
 
     def day_of(self, moment_ms: int) -> int:
         """Turn a moment into its local day in the policy's time zone.

@@ -1,138 +1,124 @@
-"""One evaluation: windows, score, tier, churn and due day of an account as of a day, from its state alone."""
+"""One evaluation: score, tier, churn level and due day of an account as of a day, from its state alone.
 
-import hashlib
-from typing import Final, NamedTuple
+This is what every event pays for. What only a reader wants to know beside it is in `processors.publish`.
+"""
 
-import msgspec
+from bisect import bisect_left
+from typing import NamedTuple, assert_never
 
 from models.outputs import ChurnLevel, Tier
-from models.state import AccountState
+from models.policy import Measure
+from models.state import AccountState, ProfileState
 from processors import churn, scorecard, support, tiers, windows
 from processors.churn import Assessed
-from processors.context import Context
-from processors.scorecard import Graded
-from processors.support import SupportKind
+from processors.context import Card, Context
+from processors.scorecard import COMPONENTS, Graded, Year
 from processors.tiers import Standing
-from processors.windows import Rhythm, WindowSums
+from processors.windows import Rhythm
 
-_VIEW_HASH_BYTES: Final = 8
-_encode: Final = msgspec.msgpack.Encoder().encode
-
-
-class Window(NamedTuple):
-    """One window with its profit; None when no cost is known."""
-
-    days: int
-    sums: WindowSums
-    service_cost_minor: int
-    profit_minor: int | None
-
-    @property
-    def coverage(self) -> float | None:
-        """Share of the revenue with a known cost; None without revenue."""
-        return scorecard.profit_coverage(self.sums)
+_WEEK = 7
 
 
 class Evaluation(NamedTuple):
-    """All that is derived of an account as of a day."""
+    """What an account is as of a day."""
 
     as_of_day: int
-    windows: tuple[Window, ...]
     rhythm: Rhythm
-    support_counts: dict[str, int]
+    year: Year
+    ranked_profit_minor: int | None
+    parts: list[float | None]
+    card: Card
     graded: Graded
-    standing: Standing
+    earned: Standing
+    """By score alone."""
+    tier: Tier
+    """With override and vetoes."""
+    veto: str | None
+    """Name of the veto that holds the tier down."""
+    overridden: bool
     assessed: Assessed
-    value_at_stake_minor: int | None
     due_day: int | None
-    structure_day: int | None
-    """The earliest day on which time alone could change more than what silence does."""
 
 
 def evaluate(state: AccountState, as_of_day: int, context: Context) -> Evaluation:
-    """Evaluate a state as of a day. Changes nothing; O(days of the horizon)."""
-    policy = context.policy
-    support_counts = support.counts(state, as_of_day, policy.churn.support_days)
-    views = tuple(_window(state, as_of_day, days, context) for days in policy.window_days)
+    """Evaluate a state as of a day, whose days of the horizon are all it holds. Changes nothing.
+
+    Time is O(days of the horizon), in sums that run in C.
+    """
     rhythm = windows.rhythm(state)
-    longest = views[-1]
-    graded = scorecard.combine(
-        scorecard.measure(context, longest.sums, _profit_to_grade(state, longest), has_ordered=rhythm.order_days > 0)
+    year = year_of(state, context)
+    ranked_profit = scorecard.profit_to_rank(
+        year,
+        knew_costs=state.lifetime_costed_revenue_minor != 0 or state.lifetime_cost_minor != 0,
+        coverage_min=context.profit_coverage_min,
     )
-    standing = tiers.grade(policy.tiers, _standing(state), graded.score, graded.confidence, as_of_day)
-    signals = churn.signals_of(state, support_counts, policy.churn)
     level = None if state.churn_level is None else ChurnLevel(state.churn_level)
-    assessed = churn.assess(rhythm, signals, level, as_of_day, policy.churn)
-    stake = churn.value_at_stake_minor(assessed.risk, longest.sums.revenue_minor, longest.profit_minor, policy.churn)
-    edges = [
-        tiers.next_edge_day(policy.tiers, standing),
-        support.next_edge_day(state, as_of_day, policy.churn.support_days),
-        *(windows.next_edge_day(state.days, as_of_day, days) for days in policy.window_days),
-    ]
-    if state.surveys:
-        edges.append(state.surveys[0].day + policy.horizon_days)
-    if state.open_tickets:
-        edges.append(min(ticket.opened_day for ticket in state.open_tickets) + policy.horizon_days)
-    if context.service_cost_minor:
-        edges.extend(support.next_edge_day(state, as_of_day, days) for days in policy.window_days)
-    structure_day = min((max(edge, as_of_day + 1) for edge in edges if edge is not None), default=None)
-    silence_day = churn.next_edge_day(rhythm, signals, as_of_day, policy.churn)
+    assessed = churn.assess(state, rhythm, level, as_of_day, context)
+    base_day = scorecard.base_day_of(state, rhythm)
+    slow = scorecard.slow_day(base_day, as_of_day, assessed.rest_day)
+    parts = scorecard.parts_of(state, rhythm, year, ranked_profit, as_of_day, slow, context)
+    card = context.card_of(state.profile)
+    graded = scorecard.combine(parts, card)
+    earned = tiers.grade(context.tiers, _standing(state), graded.score, graded.confidence, as_of_day)
+    assert earned.tier is not None
+    tier, veto = earned.tier, None
+    if context.vetoes:
+        tier, veto = _vetoed(state, tier, graded, year, ranked_profit, context)
+    override = override_of(state.profile, as_of_day)
+    if override is not None:
+        tier, veto = override, None
     return Evaluation(
-        as_of_day=as_of_day,
-        windows=views,
-        rhythm=rhythm,
-        support_counts=support_counts,
-        graded=graded,
-        standing=standing,
-        assessed=assessed,
-        value_at_stake_minor=stake,
-        due_day=_earlier(structure_day, silence_day),
-        structure_day=structure_day,
+        as_of_day,
+        rhythm,
+        year,
+        ranked_profit,
+        parts,
+        card,
+        graded,
+        earned,
+        tier,
+        veto,
+        override is not None,
+        assessed,
+        _due_day(state, rhythm, earned, assessed, base_day, as_of_day, context),
     )
 
 
 def settle(state: AccountState, evaluation: Evaluation, as_of_ms: int, context: Context) -> None:
-    """Write an evaluation into the state; its revision grows if a reader of snapshots could see a difference."""
-    standing, assessed = evaluation.standing, evaluation.assessed
-    state.tier = standing.tier
-    state.below_since_days = list(standing.below_since_days)
-    state.score = evaluation.graded.score
+    """Write an evaluation into the state."""
+    graded, earned, assessed = evaluation.graded, evaluation.earned, evaluation.assessed
+    state.earned_tier = earned.tier
+    state.below_since_days = list(earned.below_since_days)
+    state.tier = evaluation.tier
+    state.score = graded.score
+    _note_loss(state, evaluation, context)
     state.churn_level = assessed.level
+    state.risk = assessed.risk
     state.due_day = evaluation.due_day
-    state.structure_day = evaluation.structure_day
     state.as_of_day = evaluation.as_of_day
     state.as_of_ms = as_of_ms
-    state.policy_version = context.policy.version
-    year = evaluation.windows[-1]
-    state.year_revenue_minor, state.year_orders = year.sums.revenue_minor, year.sums.orders
-    state.year_profit_minor = _profit_to_grade(state, year)
-    view = _view_hash(state, evaluation, context)
-    if view != state.view_hash or assessed.risk != state.risk:
-        state.view_hash = view
-        state.risk = assessed.risk
-        state.revision += 1
+    state.policy_version = context.policy_version
+    state.portfolio_version = context.portfolio_version
+    state.year_revenue_minor = evaluation.year.revenue_minor
+    state.year_profit_minor = evaluation.ranked_profit_minor
+    state.year_orders = evaluation.year.orders
+    state.parts = scorecard.mask_of(evaluation.parts)
+    state.revision += 1
 
 
-def drift(state: AccountState, as_of_ms: int, as_of_day: int, context: Context) -> bool:
-    """Let silence grow up to a moment and its day, if that changes only the risk; else change nothing, return False.
-
-    Two evaluations in three are of this kind: time asks for them every week, and windows and score cannot have changed.
-    """
-    if state.churn_level is None or (state.structure_day is not None and state.structure_day <= as_of_day):
-        return False
-    policy = context.policy.churn
-    rhythm = windows.rhythm(state)
-    signals = churn.signals_of(state, support.counts(state, as_of_day, policy.support_days), policy)
-    level = ChurnLevel(state.churn_level)
-    assessed = churn.assess(rhythm, signals, level, as_of_day, policy)
-    if assessed.level is not level or assessed.reasons != churn.reasons_of(rhythm, signals, state.as_of_day, policy):
-        return False
-    if assessed.risk != state.risk:
-        state.risk = assessed.risk
-        state.revision += 1
-    state.as_of_ms, state.as_of_day = as_of_ms, as_of_day
-    state.due_day = _earlier(state.structure_day, churn.next_edge_day(rhythm, signals, as_of_day, policy))
-    return True
+def year_of(state: AccountState, context: Context) -> Year:
+    """Sum the longest window, which is all that the state holds."""
+    service_cost = 0
+    if context.service_cost_minor and state.support_days:
+        counts = support.counts(state, state.support_days[-1].day, context.horizon_days)
+        service_cost = support.service_cost(counts, context.service_cost_minor)
+    return Year(
+        sum(state.revenue_minor),
+        sum(state.orders),
+        sum(state.costed_revenue_minor),
+        sum(state.cost_minor),
+        service_cost,
+    )
 
 
 def lifetime_profit_minor(state: AccountState) -> int | None:
@@ -141,65 +127,129 @@ def lifetime_profit_minor(state: AccountState) -> int | None:
     return costed - cost - state.lifetime_service_cost_minor if costed != 0 or cost != 0 else None
 
 
-def _earlier(one: int | None, other: int | None) -> int | None:
-    return min(one, other) if one is not None and other is not None else one if other is None else other
+def _due_day(  # noqa: PLR0913, PLR0917  # what an evaluation knows already
+    state: AccountState,
+    rhythm: Rhythm,
+    earned: Standing,
+    assessed: Assessed,
+    base_day: int,
+    as_of_day: int,
+    context: Context,
+) -> int | None:
+    """Give the earliest day after `as_of_day` on which time alone could change something."""
+    slow = base_day + ((as_of_day - base_day) // _WEEK + 1) * _WEEK
+    resting = assessed.rest_day is not None and slow > assessed.rest_day
+    edges = [
+        tiers.next_edge_day(context.tiers, earned),
+        churn.next_edge_day(state, rhythm, assessed, as_of_day, slow, context),
+    ]
+    if not resting:
+        edges.append(slow)
+    days = state.days
+    if days:
+        edges.extend(_window_edge(days, as_of_day, window_days) for window_days in context.window_days)
+        edges.append(scorecard.next_edge_day(state, as_of_day, context))
+    if state.support_days or state.open_tickets or state.surveys or state.profile is not None:
+        edges.extend(_rare_edges(state, as_of_day, context))
+    return min((edge for edge in edges if edge is not None and edge > as_of_day), default=None)
 
 
-def _window(state: AccountState, as_of_day: int, days: int, context: Context) -> Window:
-    sums = windows.sums(state, as_of_day, days)
-    cost = 0
-    if context.service_cost_minor and state.support_days:
-        cost = support.service_cost(support.counts(state, as_of_day, days), context.service_cost_minor)
-    known = sums.costed_revenue_minor != 0 or sums.cost_minor != 0
-    profit = sums.costed_revenue_minor - sums.cost_minor - cost if known else None
-    return Window(days, sums, cost, profit)
+def _window_edge(days: list[int], as_of_day: int, window_days: int) -> int | None:
+    index = bisect_left(days, as_of_day - window_days + 1)
+    return days[index] + window_days if index < len(days) else None
 
 
-def _profit_to_grade(state: AccountState, longest: Window) -> int | None:
-    # Silence for the whole horizon is a profit of nothing, not an unknown one, where costs were known before.
-    knew = state.lifetime_costed_revenue_minor != 0 or state.lifetime_cost_minor != 0
-    if longest.profit_minor is None and knew and longest.sums.revenue_minor == 0:
-        return -longest.service_cost_minor
-    return longest.profit_minor
+def _rare_edges(state: AccountState, as_of_day: int, context: Context) -> list[int | None]:
+    edges: list[int | None] = [churn.signal_edge_day(state, as_of_day, context)]
+    if not state.days:
+        edges.append(scorecard.next_edge_day(state, as_of_day, context))
+    horizon_days = context.horizon_days
+    if state.surveys:
+        edges.append(state.surveys[0].day + horizon_days)
+    if state.open_tickets:
+        edges.append(min(ticket.opened_day for ticket in state.open_tickets) + horizon_days)
+    if context.service_cost_minor:
+        edges.extend(support.next_edge_day(state, as_of_day, days) for days in context.window_days)
+    profile = state.profile
+    if profile is not None:
+        if profile.override_until_day is not None:
+            edges.append(profile.override_until_day + 1)
+        if profile.renewal_day is not None:
+            edges.extend((profile.renewal_day - context.churn.policy.renewal_days, profile.renewal_day + 1))
+    return edges
 
 
 def _standing(state: AccountState) -> Standing:
     key, growth, standard = state.below_since_days
-    return Standing(None if state.tier is None else Tier(state.tier), (key, growth, standard))
+    return Standing(None if state.earned_tier is None else Tier(state.earned_tier), (key, growth, standard))
 
 
-def _view_hash(state: AccountState, evaluation: Evaluation, context: Context) -> int:
-    """Hash what a snapshot shows, and nothing else: what is not shown must not publish one.
+def override_of(profile: ProfileState | None, as_of_day: int) -> Tier | None:
+    """Give the tier that was set by hand and holds on a day, if one was."""
+    if profile is None or profile.override_tier is None or profile.override_until_day is None:
+        return None
+    return Tier(profile.override_tier) if as_of_day <= profile.override_until_day else None
 
-    But for the risk, which is compared by itself, and the value at stake, which follows from the rest.
-    """
-    seen = (
-        state.profile,
-        [
-            (one.sums.revenue_minor, one.profit_minor, one.service_cost_minor, one.sums.orders, one.coverage)
-            for one in evaluation.windows
-        ],
-        evaluation.rhythm.first_day,
-        evaluation.rhythm.last_day,
-        evaluation.graded.components,
-        evaluation.graded.confidence,
-        evaluation.standing.tier,
-        evaluation.assessed.level,
-        evaluation.assessed.horizon_days,
-        evaluation.assessed.reasons,
-        evaluation.support_counts.get(SupportKind.BREACHED, 0),
-        len(state.open_tickets),
-        support.severe_open(state),
-        support.satisfaction(state),
-        state.lifetime_orders,
-        state.lifetime_revenue_minor,
-        lifetime_profit_minor(state),
-        context.policy.version,
-        context.model_version,
-    )
-    try:
-        encoded = _encode(seen)
-    except OverflowError:
-        # Days of either sign within their bounds may sum to a window of more than 64 bits.
-        encoded = repr(seen).encode()
-    return int.from_bytes(hashlib.blake2b(encoded, digest_size=_VIEW_HASH_BYTES).digest())
+
+def _vetoed(  # noqa: PLR0913, PLR0917  # what a veto may look at
+    state: AccountState,
+    tier: Tier,
+    graded: Graded,
+    year: Year,
+    ranked_profit_minor: int | None,
+    context: Context,
+) -> tuple[Tier, str | None]:
+    """Hold a tier down by the policy's vetoes; the first one that takes it lowest is named."""
+    name = None
+    for veto in context.vetoes:
+        value = _measured(veto.measure, state, graded, year, ranked_profit_minor, context)
+        if value is not None and (value < veto.below or value >= veto.at_least):
+            lower = tiers.capped(tier, veto.tier_max)
+            if lower is not tier:
+                tier, name = lower, veto.name
+    return tier, name
+
+
+def _measured(  # noqa: PLR0913, PLR0917  # what a veto may look at
+    measure: Measure,
+    state: AccountState,
+    graded: Graded,
+    year: Year,
+    ranked_profit_minor: int | None,
+    context: Context,
+) -> float | None:
+    """Give the value of a measure, in the units of the policy; None if it is absent."""
+    match measure:
+        case "score":
+            return None if graded.score is None else graded.score / 100
+        case "confidence":
+            return graded.confidence
+        case "revenue":
+            return year.revenue_minor / context.major
+        case "profit":
+            return None if ranked_profit_minor is None else ranked_profit_minor / context.major
+        case "orders":
+            return float(year.orders)
+        case "open_severe_tickets":
+            return float(support.severe_open(state))
+        case "competitive_pressure":
+            rating = None if state.profile is None else state.profile.ratings.get(measure)
+            return None if rating is None else rating.value
+        case "revenue_score" | "profit_score" | "strategic_score" | "potential_score" | "relationship_score":
+            names = [component for component, _, _ in COMPONENTS]
+            score = graded.components[names.index(measure.removesuffix("_score"))]
+            return None if score is None else score / 100
+    assert_never(measure)
+
+
+def _note_loss(state: AccountState, evaluation: Evaluation, context: Context) -> None:
+    lost = evaluation.assessed.level is ChurnLevel.LOST
+    if lost and state.lost_day is None:
+        state.lost_day = evaluation.as_of_day
+        state.value_lost_minor = churn.worth_minor(
+            evaluation.year.revenue_minor, evaluation.ranked_profit_minor, context.churn.policy.margin
+        )
+    elif not lost and state.lost_day is not None:
+        state.lost_day = state.value_lost_minor = None
+        if evaluation.assessed.level not in churn.UNJUDGED:
+            state.recovered_day = evaluation.as_of_day

@@ -22,6 +22,7 @@ from processors.publish import snapshot
 NEVER: Final = -1
 """The clock before the first event."""
 _SLOTS: Final = 256
+_HASH_BYTES: Final = 8
 
 
 class Changes(NamedTuple):
@@ -160,13 +161,16 @@ class Partition:
         today = self.context.day_of(self.clock_ms)
         return sum(len(accounts) for day, slots in self._due.items() if day <= today for accounts in slots.values())
 
-    def take_snapshot(self, account_id: str) -> Snapshot:
-        """Describe an account for its subscribers, and note that its revision is published."""
+    def take_snapshot(self, account_id: str) -> Snapshot | None:
+        """Describe an account for its subscribers, and note what was said; None if nothing is new but its moment."""
         state = self.get(account_id)
         assert state is not None, "only a known account has a snapshot"
-        state.published_revision = state.revision
+        described = snapshot(state, self.context)
+        news = _hash_of(described)
+        is_new = news != state.published_hash
+        state.published_revision, state.published_hash = state.revision, news
         self._touch(account_id, state, state.due_day)
-        return snapshot(state, self.context)
+        return described if is_new else None
 
     def is_touched(self) -> bool:
         """Tell whether anything was touched since the last commit."""
@@ -282,6 +286,11 @@ class Partition:
 
     def _mark_key(self, account_id: str) -> str:
         return hmac.new(self.context.erasure_secret, account_id.encode(), hashlib.sha256).hexdigest()
+
+
+def _hash_of(described: Snapshot) -> int:
+    seen = described.model_dump_json(exclude={"as_of", "revision"}).encode()
+    return int.from_bytes(hashlib.blake2b(seen, digest_size=_HASH_BYTES).digest())
 
 
 def _slot(account_id: str) -> int:

@@ -1,12 +1,14 @@
 """From an evaluation to what subscribers read: tier changes, churn events, snapshots."""
 
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import date, datetime
 from typing import NamedTuple, TypedDict
 
 from models.fields import from_epoch_ms
 from models.outputs import (
     AccountLost,
     AccountRecovered,
+    Action,
     BudgetFigure,
     Cause,
     ChurnEvent,
@@ -16,6 +18,7 @@ from models.outputs import (
     Classes,
     Component,
     ComponentChange,
+    Lifecycle,
     Lifetime,
     OverrideFigure,
     PortfolioFigures,
@@ -27,19 +30,28 @@ from models.outputs import (
     TierChanged,
     WindowFigures,
 )
+from models.policy import ActionRule
 from models.state import AccountState, ProfileState
-from processors import support
-from processors.churn import RISK_ONE
+from processors import support, windows
+from processors.churn import ALERTS, RISK_ONE, UNJUDGED, horizon_days, reasons_of, value_at_stake_minor, worth_minor
 from processors.context import Context, date_of
 from processors.evaluation import Evaluation, evaluate, lifetime_profit_minor
+from processors.portfolio import ranking
+from processors.scorecard import (
+    COMPONENTS,
+    GROWTH,
+    HEADROOM,
+    PARTS,
+    SATISFACTION,
+    WHITE_SPACE,
+    points_of,
+    profit_coverage,
+)
 from processors.support import SupportKind
 from processors.tiers import direction
 
 FLAP_DAYS = 30
 """A change that is undone within as many days was noise."""
-ALERTS = frozenset({ChurnLevel.MEDIUM, ChurnLevel.HIGH})
-UNJUDGED = frozenset({ChurnLevel.NONE, ChurnLevel.UNPROVEN})
-"""Levels of an account whose order days are too few to say that it was lost, or that it came back."""
 
 
 class Trigger(NamedTuple):
@@ -79,7 +91,7 @@ def _common(state: AccountState, sequence: int, trigger: Trigger, context: Conte
         "cause": trigger.cause,
         "policy_version": context.policy.version,
         "model_version": context.model_version,
-        "portfolio_version": context.portfolio_version,
+        "portfolio_version": context.portfolio_version or None,
     }
 
 
@@ -90,13 +102,14 @@ def tier_change(
 
     An account that was never graded is unrated without an event.
     """
-    tier = evaluation.standing.tier
-    if tier is None or tier is before.tier or (tier is Tier.UNRATED and not state.graded):
+    tier = evaluation.tier
+    if tier is before.tier or (tier is Tier.UNRATED and not state.graded):
         return None
     previous_published = before.tier if state.graded else None
     published = {one.name: one for one in state.graded_points}
+    points = points_of(evaluation.graded, evaluation.card)
     components = []
-    for one in evaluation.graded.components:
+    for one in points:
         old = published.get(one.name)
         points_before = old.points if old else 0
         components.append(
@@ -114,7 +127,7 @@ def tier_change(
     flap = tier == state.tier_before and held_days <= FLAP_DAYS
     state.tier_before, state.graded_day = previous_published, evaluation.as_of_day
     score_before, state.graded_score = state.graded_score, evaluation.graded.score
-    state.graded, state.graded_points = True, list(evaluation.graded.components)
+    state.graded, state.graded_points = True, list(points)
     state.tier_sequence += 1
     return TierChanged(
         **_common(state, state.tier_sequence, before.trigger, context),
@@ -127,8 +140,8 @@ def tier_change(
         score_delta_hundredths=(evaluation.graded.score or 0) - (score_before or 0),
         confidence=evaluation.graded.confidence,
         components=components,
-        windows=_windows(evaluation, context),
-        classes=Classes(),
+        windows=_windows(state, evaluation.as_of_day, context),
+        classes=_classes(state, evaluation, context),
     )
 
 
@@ -153,30 +166,37 @@ def churn_change(
     else:
         return None
     assessed = evaluation.assessed
+    shown = _churn_figures(state, evaluation, context)
     state.churn_sequence += 1
     return kind(
         **_common(state, state.churn_sequence, before.trigger, context),
         previous_level=previous,
         level=level,
-        risk=_risk(assessed.risk),
-        horizon_days=assessed.horizon_days,
+        risk=shown.risk,
+        horizon_days=shown.horizon_days,
         silent_days=assessed.silent_days,
         own_gap_days=None if assessed.own_gap_days is None else round(assessed.own_gap_days, 2),
-        reasons=list(assessed.reasons),
-        value_at_stake=_money(evaluation.value_at_stake_minor, context),
-        tier=evaluation.standing.tier or Tier.UNRATED,
+        reasons=shown.reasons,
+        value_at_stake=shown.value_at_stake,
+        tier=evaluation.tier,
     )
 
 
 def snapshot(state: AccountState, context: Context) -> Snapshot:
-    """Describe the whole current health of an account; evaluates the state again as of its own day."""
+    """Describe the whole current health of an account; evaluates the state again as of its own day.
+
+    The tier and the churn level are those of the state, which remember where they came from.
+    """
     evaluation = evaluate(state, state.as_of_day, context)
-    assessed = evaluation.assessed
+    phase = lifecycle_of(state, evaluation)
+    figures = _churn_figures(state, evaluation, context)
+    profile = state.profile
+    parts = evaluation.parts
     return Snapshot(
         account_id=state.account_id,
         incarnation=state.incarnation,
-        name=None if state.profile is None else state.profile.name,
-        profile=None if state.profile is None else _profile(state.profile, context),
+        name=None if profile is None else profile.name,
+        profile=None if profile is None else _profile(profile, context),
         currency=context.policy.reporting_currency,
         as_of=from_epoch_ms(state.as_of_ms),
         revision=state.revision,
@@ -189,30 +209,29 @@ def snapshot(state: AccountState, context: Context) -> Snapshot:
                 score=_hundredths(one.score),
                 weight=one.weight,
                 points=one.points / 100,
-                parts=parts,
+                parts={name: _rounded(part) for name, part in zip(PARTS[first:end], parts[first:end], strict=True)},
             )
-            for one, parts in zip(evaluation.graded.components, evaluation.graded.parts, strict=True)
+            for one, (_, first, end) in zip(points_of(evaluation.graded, evaluation.card), COMPONENTS, strict=True)
         ],
-        windows=_windows(evaluation, context),
+        windows=_windows(state, evaluation.as_of_day, context),
         lifetime=_lifetime(state, evaluation, context),
-        classes=Classes(),
-        lifecycle=None,
-        churn=ChurnFigures(
-            risk=_risk(assessed.risk),
-            level=assessed.level,
-            horizon_days=assessed.horizon_days,
-            reasons=list(assessed.reasons),
-            value_at_stake=_money(evaluation.value_at_stake_minor, context),
-        ),
-        portfolio=PortfolioFigures(),
+        classes=_classes(state, evaluation, context),
+        lifecycle=phase,
+        scorecard=evaluation.card.name,
+        override_until=_day(profile.override_until_day) if profile is not None and evaluation.overridden else None,
+        veto=evaluation.veto,
+        churn=figures,
+        portfolio=_standing(evaluation, context),
         support=SupportFigures(
             open=len(state.open_tickets),
             severe=support.severe_open(state),
-            breaches_90d=evaluation.support_counts.get(SupportKind.BREACHED, 0),
-            satisfaction=support.satisfaction(state),
+            breaches_90d=support.counts(state, state.as_of_day, context.churn.support_days).get(
+                SupportKind.BREACHED, 0
+            ),
+            satisfaction=_rounded(parts[SATISFACTION]),
         ),
-        actions=None,
-        policy_version=context.policy.version,
+        actions=actions_of(context.policy.actions, Tier(state.tier or Tier.UNRATED), figures, phase, parts),
+        policy_version=state.policy_version,
         model_version=context.model_version,
     )
 
@@ -247,17 +266,96 @@ def _profile(profile: ProfileState, context: Context) -> ProfileFigures:
     )
 
 
-def _windows(evaluation: Evaluation, context: Context) -> dict[str, WindowFigures]:
-    return {
-        str(window.days): WindowFigures(
-            revenue=context.to_decimal_text(window.sums.revenue_minor),
-            profit=_money(window.profit_minor, context),
-            service_cost=context.to_decimal_text(window.service_cost_minor),
-            orders=window.sums.orders,
-            profit_coverage=window.coverage,
-        )
-        for window in evaluation.windows
-    }
+def lifecycle_of(state: AccountState, evaluation: Evaluation) -> Lifecycle:
+    """Name the phase of an account's life as of an evaluation."""
+    rhythm, assessed = evaluation.rhythm, evaluation.assessed
+    day, growth = evaluation.as_of_day, evaluation.parts[GROWTH]
+    if rhythm.first_day is None or assessed.silent_days is None or assessed.own_gap_days is None:
+        return Lifecycle.PROSPECT
+    if assessed.level is ChurnLevel.LOST:
+        return Lifecycle.LOST
+    if state.recovered_day is not None and day - state.recovered_day <= 90:
+        return Lifecycle.RECOVERED
+    if assessed.silent_days > 2 * assessed.own_gap_days:
+        return Lifecycle.DORMANT
+    if day - rhythm.first_day < 90:
+        return Lifecycle.NEW
+    if growth is not None and growth < 40:
+        return Lifecycle.DECLINING
+    if growth is not None and growth > 60:
+        return Lifecycle.GROWING
+    return Lifecycle.STEADY
+
+
+def _churn_figures(state: AccountState, evaluation: Evaluation, context: Context) -> ChurnFigures:
+    assessed, year = evaluation.assessed, evaluation.year
+    worth = worth_minor(year.revenue_minor, evaluation.ranked_profit_minor, context.churn.policy.margin)
+    growth = evaluation.parts[GROWTH]
+    return ChurnFigures(
+        risk=_risk(assessed.risk),
+        level=assessed.level,
+        horizon_days=horizon_days(assessed.own_gap_days, context),
+        reasons=list(reasons_of(state, assessed, growth, evaluation.as_of_day, context)),
+        value_at_stake=_money(value_at_stake_minor(assessed.risk, worth), context),
+        lost_on=_day(state.lost_day),
+        value_lost=_money(state.value_lost_minor, context),
+    )
+
+
+def _classes(state: AccountState, evaluation: Evaluation, context: Context) -> Classes:
+    return Classes()
+
+
+def _standing(evaluation: Evaluation, context: Context) -> PortfolioFigures:
+    cuts, revenue = context.cuts, evaluation.year.revenue_minor
+    if cuts is None or cuts.revenue is None or evaluation.rhythm.last_day is None:
+        return PortfolioFigures(version=None if cuts is None else cuts.version)
+    share = ranking.share(cuts.revenue, revenue)
+    return PortfolioFigures(
+        revenue_rank=ranking.rank(cuts.revenue, revenue),
+        revenue_share=None if share is None else round(share, 6),
+        version=cuts.version,
+    )
+
+
+def actions_of(
+    rules: Sequence[ActionRule], tier: Tier, figures: ChurnFigures, phase: Lifecycle, parts: Sequence[float | None]
+) -> list[Action]:
+    """Recommend the actions whose conditions all hold, each with the reasons that it answers."""
+    white_space, headroom = parts[WHITE_SPACE], parts[HEADROOM]
+    found = []
+    for rule in rules:
+        spoken = [reason for reason in figures.reasons if reason in rule.reasons]
+        if (
+            (not rule.tiers or tier in rule.tiers)
+            and (not rule.levels or figures.level in rule.levels)
+            and (not rule.lifecycles or phase in rule.lifecycles)
+            and (not rule.reasons or spoken)
+            and (rule.white_space_min is None or (white_space is not None and white_space >= rule.white_space_min))
+            and (rule.headroom_min is None or (headroom is not None and headroom >= rule.headroom_min))
+        ):
+            found.append(Action(name=rule.name, reasons=spoken or list(figures.reasons)))
+    return found
+
+
+def _windows(state: AccountState, as_of_day: int, context: Context) -> dict[str, WindowFigures]:
+    return {str(days): _window(state, as_of_day, days, context) for days in context.window_days}
+
+
+def _window(state: AccountState, as_of_day: int, days: int, context: Context) -> WindowFigures:
+    sums = windows.sums(state, as_of_day, days)
+    cost = 0
+    if context.service_cost_minor and state.support_days:
+        cost = support.service_cost(support.counts(state, as_of_day, days), context.service_cost_minor)
+    known = sums.costed_revenue_minor != 0 or sums.cost_minor != 0
+    profit = sums.costed_revenue_minor - sums.cost_minor - cost if known else None
+    return WindowFigures(
+        revenue=context.to_decimal_text(sums.revenue_minor),
+        profit=_money(profit, context),
+        service_cost=context.to_decimal_text(cost),
+        orders=sums.orders,
+        profit_coverage=profit_coverage(sums.revenue_minor, sums.costed_revenue_minor),
+    )
 
 
 def _lifetime(state: AccountState, evaluation: Evaluation, context: Context) -> Lifetime:
@@ -277,6 +375,14 @@ def _money(minor: int | None, context: Context) -> str | None:
 
 def _hundredths(value: int | None) -> float | None:
     return None if value is None else value / 100
+
+
+def _day(day: int | None) -> date | None:
+    return None if day is None else date_of(day)
+
+
+def _rounded(part: float | None) -> float | None:
+    return None if part is None else round(part, 2)
 
 
 def _risk(value: int | None) -> float | None:

@@ -1,123 +1,342 @@
-"""The score: weighted components, what each of them adds, and how far the score can be trusted.
+"""The score: what is known of an account, part by part, weighted into components and into one figure.
 
-Scores and points are integers in hundredths of a point, so that points sum to the score and their differences to its
-change, exactly.
+Parts are 0 to 100, 100 is good. Scores and points are integers in hundredths of a point, so that points sum to the
+score and their differences to its change, exactly. Formulas and worked examples: docs/semantics.md.
 """
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
-from typing import NamedTuple
+from operator import sub
+from typing import Final, NamedTuple
 
-from models.policy import Scale
-from models.state import ComponentPoints
-from processors.context import Context
-from processors.windows import WindowSums
+from models.state import AccountState, ComponentPoints, SurveyAnswer
+from processors import support
+from processors.context import Card, Context
+from processors.portfolio.ranking import contribution_hundredths
+from processors.windows import Rhythm
 
-FULL_SCORE = 10_000
+FULL_SCORE: Final = 10_000
 """The best score, in hundredths."""
+FULL_PART: Final = 100.0
+PARTS: Final = (
+    "revenue",
+    "profit",
+    "market_share",
+    "brand_influence",
+    "cooperation_potential",
+    "growth",
+    "headroom",
+    "white_space",
+    "industry_growth",
+    "tenure",
+    "regularity",
+    "depth",
+    "satisfaction",
+    "value_fit",
+    "support",
+)
+"""All parts, in the order of their components. The order is part of the state's format: append, never reorder."""
+COMPONENTS: Final = (
+    ("revenue", 0, 1),
+    ("profit", 1, 2),
+    ("strategic", 2, 5),
+    ("potential", 5, 9),
+    ("relationship", 9, 15),
+)
+"""Name, and its parts' places [from, to)."""
+GROWTH: Final = PARTS.index("growth")
+HEADROOM: Final = PARTS.index("headroom")
+WHITE_SPACE: Final = PARTS.index("white_space")
+SATISFACTION: Final = PARTS.index("satisfaction")
+_DAYS_A_YEAR: Final = 365.25
+_WEEK: Final = 7
+# The logistic of ln x is x / (1 + x). With a quarter of the year on both sides, x lies between 1/5 and 5.
+_LEAST_GROWTH: Final = 1 / 6
+_GROWTH_SPAN: Final = 4 / 6
 
 
-class Measured(NamedTuple):
-    """One component before weighting: its score in hundredths, or None if it is absent."""
+class Year(NamedTuple):
+    """Sums over the longest window, in minor units."""
 
-    name: str
-    score: int | None
-    weight: int
-    parts: dict[str, float | None]
+    revenue_minor: int
+    orders: int
+    costed_revenue_minor: int
+    cost_minor: int
+    service_cost_minor: int
 
 
 class Graded(NamedTuple):
-    """A score with what it was made of."""
+    """A score and what it was made of."""
 
     score: int | None
     """Hundredths; None if no component is present."""
     confidence: float
-    """Share of the weight whose parts are present, 0 to 1, four decimals."""
-    components: tuple[ComponentPoints, ...]
-    parts: tuple[dict[str, float | None], ...]
+    """Share of what could be known that is, by weight, 0 to 1, four decimals."""
+    components: tuple[int | None, ...]
+    """Score of each component in hundredths, in the order of `COMPONENTS`; None if it is absent."""
+    present: tuple[int, ...]
+    """How many parts of each are present."""
 
 
-def measure(context: Context, year: WindowSums, profit_minor: int | None, *, has_ordered: bool) -> list[Measured]:
-    """Measure the components over the longest window.
-
-    An account that ever ordered scores 0 where it has nothing; one that never did has no component. Profit is absent
-    when its coverage is under the policy's minimum.
-    """
-    policy = context.policy.scorecard
-    days = context.policy.window_days[-1]
-    major = 10**context.reporting_digits
-    revenue = year.revenue_minor / major if has_ordered else None
-    orders = float(year.orders) if has_ordered else None
-    profit = profit_minor / major if profit_minor is not None and has_ordered else None
-    coverage = profit_coverage(year)
-    if coverage is not None and coverage < policy.profit_coverage_min:
-        profit = None
-    return [
-        Measured(
-            "revenue", on_scale(revenue, policy.revenue_scale), policy.revenue_weight, {f"revenue_{days}d": revenue}
-        ),
-        Measured(
-            "frequency", on_scale(orders, policy.frequency_scale), policy.frequency_weight, {f"orders_{days}d": orders}
-        ),
-        Measured("profit", on_scale(profit, policy.profit_scale), policy.profit_weight, {f"profit_{days}d": profit}),
-    ]
-
-
-def profit_coverage(window: WindowSums) -> float | None:
-    """Share of a window's revenue with a known cost, 0 to 1, four decimals; None without revenue."""
-    if window.revenue_minor <= 0:
+def profit_coverage(revenue_minor: int, costed_revenue_minor: int) -> float | None:
+    """Share of a revenue with a known cost, 0 to 1, four decimals; None without revenue."""
+    if revenue_minor <= 0:
         return None
-    return round(min(1.0, max(0.0, window.costed_revenue_minor / window.revenue_minor)), 4)
+    return round(min(1.0, max(0.0, costed_revenue_minor / revenue_minor)), 4)
 
 
-def on_scale(value: float | None, scale: Scale) -> int | None:
-    """Place a value on a logarithmic scale, in hundredths: 0 at `low` and below, 10000 at `high` and above.
+def profit_to_rank(year: Year, *, knew_costs: bool, coverage_min: float) -> int | None:
+    """Give the profit that is ranked: the known margin times the whole revenue, less what support cost; minor units.
 
-    >>> on_scale(1000, Scale(low=100, high=10_000))
-    5000
+    None when too little of the revenue has a known cost. Silence for the whole window is a profit of nothing, not an
+    unknown one, where costs were known before.
+
+    >>> profit_to_rank(Year(1000, 2, 800, 600, 10), knew_costs=True, coverage_min=0.5)
+    240
     """
-    if value is None:
+    revenue, costed, cost = year.revenue_minor, year.costed_revenue_minor, year.cost_minor
+    if costed == 0 and cost == 0:
+        return -year.service_cost_minor if knew_costs and revenue == 0 else None
+    if revenue <= 0 or costed <= 0:
+        return costed - cost - year.service_cost_minor
+    if costed < revenue * coverage_min:
         return None
-    if value <= scale.low:
-        return 0
-    share = math.log(value / scale.low) / math.log(scale.high / scale.low)
-    return round(min(1.0, share) * FULL_SCORE)
+    margin_times_revenue = (2 * (costed - cost) * revenue + costed) // (2 * costed)
+    return margin_times_revenue - year.service_cost_minor
 
 
-def combine(measured: Sequence[Measured]) -> Graded:
-    """Weigh the components: the weights of the present ones are scaled to 1.
+def slow_day(base_day: int, as_of_day: int, rest_day: int | None) -> int:
+    """Give the day as of which what changes with every day is measured: whole weeks since a base, up to a day of rest.
 
-    Points are handed out by largest remainder, so that they sum to the score (Hamilton's method).
+    So the score changes on one known day of the week, and not at all for an account that is long silent.
 
-    >>> graded = combine([
-    ...     Measured("revenue", 5000, 1, {"a": 1.0}),
-    ...     Measured("frequency", 2500, 2, {"b": 1.0}),
-    ...     Measured("profit", None, 1, {"c": None}),
-    ... ])
-    >>> graded.score, [one.points for one in graded.components], graded.confidence
-    (3333, [1667, 1666, 0], 0.75)
+    >>> slow_day(100, 120, None), slow_day(100, 120, 110)
+    (114, 107)
     """
-    weight_total = sum(one.weight for one in measured if one.score is not None)
-    components = [ComponentPoints(one.name, one.score, one.weight, 0) for one in measured]
-    score = None
-    if weight_total > 0:
-        raw = [one.weight * (one.score or 0) for one in measured]
-        score = (2 * sum(raw) + weight_total) // (2 * weight_total)
-        points = [value // weight_total for value in raw]
-        by_remainder = sorted(range(len(raw)), key=lambda index: -(raw[index] % weight_total))
-        for index in by_remainder[: score - sum(points)]:
+    day = as_of_day if rest_day is None or as_of_day < rest_day else rest_day
+    return base_day + (day - base_day) // _WEEK * _WEEK
+
+
+def base_day_of(state: AccountState, rhythm: Rhythm) -> int:
+    """Give the day on which the relationship began: `customer_since`, else the first order; else day 0."""
+    profile = state.profile
+    if profile is not None and profile.customer_since_day is not None:
+        return profile.customer_since_day
+    return rhythm.first_day or 0
+
+
+def parts_of(  # noqa: PLR0913  # what an evaluation knows already
+    state: AccountState,
+    rhythm: Rhythm,
+    year: Year,
+    ranked_profit_minor: int | None,
+    as_of_day: int,
+    slow: int,
+    context: Context,
+) -> list[float | None]:
+    """Measure each of `PARTS` as of a day; None where it is absent.
+
+    Args:
+        state: the account.
+        rhythm: its order days.
+        year: its sums over the longest window.
+        ranked_profit_minor: see `profit_to_rank`.
+        as_of_day: the day.
+        slow: see `slow_day`.
+        context: policy and cut points.
+    """
+    parts: list[float | None] = [None] * len(PARTS)
+    cuts = context.cuts
+    has_ordered = rhythm.last_day is not None
+    if cuts is not None and has_ordered:
+        if cuts.revenue is not None:
+            parts[0] = contribution_hundredths(cuts.revenue, year.revenue_minor) / 100
+        if cuts.profit is not None and ranked_profit_minor is not None:
+            parts[1] = contribution_hundredths(cuts.profit, ranked_profit_minor) / 100
+    if year.revenue_minor > 0:
+        parts[5] = _growth(state, year.revenue_minor, as_of_day, context.growth_days)
+    lines = len(state.product_lines)
+    if lines:
+        share = min(lines / context.product_lines_target, 1.0)
+        parts[7] = (1 - share) * FULL_PART
+        parts[11] = share * FULL_PART
+    if has_ordered:
+        parts[9] = _tenure(base_day_of(state, rhythm), slow, context.tenure_days)
+        if len(state.days) >= context.regularity_days_min:
+            parts[10] = _regularity(state, context.regularity_days_min)
+    if state.surveys:
+        parts[12] = satisfaction(state.surveys, slow, context.satisfaction_half_life_days)
+    if context.support_feed or state.support_days or state.open_tickets:
+        parts[14] = _support(state, as_of_day, context)
+    if state.profile is not None:
+        _from_profile(parts, state, year, as_of_day, context)
+    return parts
+
+
+def combine(parts: Sequence[float | None], card: Card) -> Graded:
+    """Weigh the parts: a component is the mean of its present parts, and weighs as much as of its parts is known.
+
+    So a component of which a quarter is known has a quarter of its weight, and the score rests on what is known.
+
+    >>> card = Card(None, (30, 25, 15, 15, 15), missing_is_zero=False, shares=None)
+    >>> combine([50.0, None, None, None, None, 80.0, *[None] * 9], card)
+    Graded(score=5333, confidence=0.3375, components=(5000, None, None, 8000, None), present=(1, 0, 0, 1, 0))
+    """
+    total = weight_total = mask = 0
+    components: list[int | None] = []
+    present: list[int] = []
+    for (_, first, end), unit in zip(COMPONENTS, card.units, strict=True):
+        count = 0
+        held = 0.0
+        for place in range(first, end):
+            part = parts[place]
+            if part is not None:
+                count += 1
+                held += part
+                mask |= 1 << place
+        present.append(count)
+        if count == 0:
+            components.append(None)
+            continue
+        score = round(held * 100 / count)
+        components.append(score)
+        total += unit * count * score
+        weight_total += unit * count
+    if card.missing_is_zero:
+        weight_total = card.units_total
+    score_all = None if weight_total == 0 or mask == 0 else (2 * total + weight_total) // (2 * weight_total)
+    return Graded(score_all, card.confidence(mask), tuple(components), tuple(present))
+
+
+def mask_of(parts: Sequence[float | None]) -> int:
+    """Tell which parts are present, bit i for the i-th.
+
+    >>> mask_of([1.0, None, 0.0])
+    5
+    """
+    return sum(1 << place for place, part in enumerate(parts) if part is not None)
+
+
+def points_of(graded: Graded, card: Card) -> tuple[ComponentPoints, ...]:
+    """Say what each component adds to the score, by largest remainder, so that they sum to it (Hamilton's method).
+
+    >>> card = Card(None, (1, 2, 1, 0, 0), missing_is_zero=False, shares=None)
+    >>> [one.points for one in points_of(Graded(3333, 1.0, (5000, 2500, None, None, None), (1, 1, 0, 0, 0)), card)]
+    [1667, 1666, 0, 0, 0]
+    """
+    shares = [unit * count for unit, count in zip(card.units, graded.present, strict=True)]
+    raw = [share * (score or 0) for share, score in zip(shares, graded.components, strict=True)]
+    total = card.units_total if card.missing_is_zero else sum(shares)
+    points = [0] * len(raw)
+    if graded.score is not None:
+        points = [value // total for value in raw]
+        by_remainder = sorted(range(len(raw)), key=lambda index: -(raw[index] % total))
+        for index in by_remainder[: graded.score - sum(points)]:
             points[index] += 1
-        components = [
-            ComponentPoints(one.name, one.score, one.weight, given) for one, given in zip(measured, points, strict=True)
-        ]
-    return Graded(score, _confidence(measured), tuple(components), tuple(one.parts for one in measured))
-
-
-def _confidence(measured: Sequence[Measured]) -> float:
-    total = sum(one.weight for one in measured)
-    present = sum(
-        one.weight * sum(part is not None for part in one.parts.values()) / len(one.parts)
-        for one in measured
-        if one.score is not None
+    return tuple(
+        ComponentPoints(name, score, weight, given)
+        for (name, _, _), score, weight, given in zip(
+            COMPONENTS, graded.components, card.weights, points, strict=True
+        )
     )
-    return round(present / total, 4)
+
+
+def satisfaction(surveys: Sequence[SurveyAnswer], as_of_day: int, half_life_days: int) -> float:
+    """Mean of survey answers, each taken to 0-100 and weighing half as much for each half-life of its age.
+
+    CSAT 1-5 becomes 0-100 in steps of 25, NPS 0-10 in steps of 10.
+
+    >>> satisfaction([SurveyAnswer(0, "csat", 5), SurveyAnswer(180, "nps", 4)], 180, 180)
+    60.0
+    """
+    weights = held = 0.0
+    for one in surveys:
+        weight = 0.5 ** (max(as_of_day - one.day, 0) / half_life_days)
+        weights += weight
+        held += weight * support.survey_points(one)
+    return held / weights
+
+
+def next_edge_day(state: AccountState, as_of_day: int, context: Context) -> int | None:
+    """Give the first day after `as_of_day` on which time alone changes a part, but for those of `slow_day`."""
+    edges: list[int] = []
+    days, growth_days = state.days, context.growth_days
+    for window_days in (growth_days, 2 * growth_days):
+        index = bisect_left(days, as_of_day - window_days + 1)
+        if index < len(days):
+            edges.append(days[index] + window_days)
+    if state.product_lines:
+        edges.append(min(state.product_lines.values()) + context.horizon_days)
+    if state.support_days:
+        edge = support.next_edge_day(state, as_of_day, context.support_days)
+        if edge is not None:
+            edges.append(edge)
+    if state.profile is not None:
+        edges.extend(
+            rating.rated_day + context.rating_days
+            for rating in state.profile.ratings.values()
+            if rating.rated_day + context.rating_days > as_of_day
+        )
+    return min(edges, default=None)
+
+
+def _growth(state: AccountState, year_revenue_minor: int, as_of_day: int, growth_days: int) -> float:
+    days, revenue = state.days, state.revenue_minor
+    before = bisect_left(days, as_of_day - 2 * growth_days + 1)
+    middle = bisect_left(days, as_of_day - growth_days + 1)
+    margin = year_revenue_minor / 4
+    late = max(sum(revenue[middle:]), 0) + margin
+    early = max(sum(revenue[before:middle]), 0) + margin
+    share = (late / (late + early) - _LEAST_GROWTH) / _GROWTH_SPAN
+    return min(max(share, 0.0), 1.0) * FULL_PART
+
+
+def _tenure(base_day: int, slow: int, tenure_days: float) -> float:
+    return min(max(slow - base_day, 0) / tenure_days, 1.0) * FULL_PART
+
+
+def _regularity(state: AccountState, days_min: int) -> float | None:
+    days = state.days
+    if min(state.orders) <= 0:
+        days = [day for day, orders in zip(days, state.orders, strict=True) if orders > 0]
+        if len(days) < days_min:
+            return None
+    count = len(days) - 1
+    total = days[-1] - days[0]
+    gaps = list(map(sub, days[1:], days))
+    # The coefficient of variation by integers: sqrt(n Σg² − (Σg)²) / Σg.
+    spread = count * sum(gap * gap for gap in gaps) - total * total
+    return max(0.0, 1.0 - math.sqrt(spread) / total) * FULL_PART
+
+
+def _support(state: AccountState, as_of_day: int, context: Context) -> float:
+    policy = context.policy.support
+    counts = support.counts(state, as_of_day, policy.days)
+    complaints = sum(count for kind, count in counts.items() if kind in support.COMPLAINT_KINDS)
+    penalties = (
+        support.severe_open(state) * policy.open_severe_penalty
+        + counts.get(support.SupportKind.BREACHED, 0) * policy.breach_penalty
+        + counts.get(support.SupportKind.REOPENED, 0) * policy.reopening_penalty
+        + complaints * policy.complaint_penalty
+    )
+    return max(0.0, FULL_PART - penalties)
+
+
+def _from_profile(
+    parts: list[float | None], state: AccountState, year: Year, as_of_day: int, context: Context
+) -> None:
+    profile = state.profile
+    assert profile is not None
+    if profile.budget_minor:
+        parts[6] = min(max(1 - year.revenue_minor / profile.budget_minor, 0.0), 1.0) * FULL_PART
+    for name, rating in profile.ratings.items():
+        place = _RATED.get(name)
+        if place is not None and as_of_day < rating.rated_day + context.rating_days:
+            parts[place] = rating.value
+
+
+_RATED: Final = {
+    name: PARTS.index(name)
+    for name in ("market_share", "brand_influence", "cooperation_potential", "industry_growth", "value_fit")
+}

@@ -113,15 +113,9 @@ def severe_open(state: AccountState) -> int:
     return sum(ticket.severity in SEVERE for ticket in state.open_tickets)
 
 
-def satisfaction(state: AccountState) -> float | None:
-    """Mean of the survey answers held, each taken to 0–100; None without one.
-
-    CSAT 1–5 becomes 0–100 in steps of 25, NPS 0–10 in steps of 10.
-    """
-    if not state.surveys:
-        return None
-    points = [(one.score - 1) * 25 if one.kind == "csat" else one.score * 10 for one in state.surveys]
-    return round(sum(points) / len(points), 2)
+def survey_points(answer: SurveyAnswer) -> float:
+    """Take an answer to 0-100: CSAT 1-5 in steps of 25, NPS 0-10 in steps of 10."""
+    return float((answer.score - 1) * 25 if answer.kind == "csat" else answer.score * 10)
 
 
 def next_edge_day(state: AccountState, as_of_day: int, window_days: int) -> int | None:

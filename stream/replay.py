@@ -21,6 +21,7 @@ from models.wire import Refusal, parse
 from processors.account import Step
 from processors.context import Context, day_of_date
 from processors.partition import NEVER, Partition
+from processors.publish import snapshot
 from stream.files import Line, merge
 from stream.handling import partition_of
 
@@ -220,9 +221,9 @@ class Replay:
         self._pack()
         homes = {one: accounts for accounts in self._partitions for one in accounts.account_ids()}
         for account_id in sorted(homes):
-            snapshot = homes[account_id].take_snapshot(account_id)
-            outputs.write(SNAPSHOTS_FILE, snapshot.model_dump_json().encode())
-        self._pack()
+            state = homes[account_id].get(account_id)
+            assert state is not None
+            outputs.write(SNAPSHOTS_FILE, snapshot(state, self._context).model_dump_json().encode())
 
     def _pack(self) -> None:
         for accounts in self._partitions:

@@ -176,13 +176,17 @@ class PartitionTask:
         for account_id in ready:
             state = self.accounts.get(account_id)
             assert state is not None
+            if state.portfolio_version != self.accounts.context.portfolio_version:
+                # Scores by one version of the cut points beside tiers by another would be neither.
+                self._publish(self.accounts.advance(account_id), None, produce)
             snapshot = self.accounts.take_snapshot(account_id)
-            produce(snapshot_record(snapshot, state.incarnation, self._names, self._source))
+            if snapshot is not None:
+                produce(snapshot_record(snapshot, state.incarnation, self._names, self._source))
+                self.tally.snapshots += 1
             recent[account_id] = now_ms  # the last one in, as none of them is in it
         if ready:
             self._steps.append(PublishStep(ready))
             self._named_bytes += sum(len(one.encode()) for one in ready)
-        self.tally.snapshots += len(ready)
         return len(ready)
 
     def _may_publish(self, now_ms: int) -> bool:

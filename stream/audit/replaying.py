@@ -214,8 +214,12 @@ class Replayer:
                 text = f"{name}: the checkpoint at offset {transaction.offset} tells of a snapshot; no step led to it"
                 self._report.fault(Fault.STATE, text)
                 continue
+            if state.portfolio_version != self.accounts.context.portfolio_version:
+                done = self.accounts.advance(name)
+                outputs += [output_record(one, self._names, self._source, None) for one in done.outputs]
             snapshot = self.accounts.take_snapshot(name)
-            outputs.append(snapshot_record(snapshot, state.incarnation, self._names, self._source))
+            if snapshot is not None:
+                outputs.append(snapshot_record(snapshot, state.incarnation, self._names, self._source))
 
     def _expect(self, output: OutRecord, written_ms: int) -> None:
         identity = identify(self._names, output.topic, output.key, output.value, output.headers)
