@@ -1,7 +1,7 @@
 """The packed form of an account's state, and the chain that reads every released one.
 
 Layout, little-endian: format, flags, tier, churn level (1 byte each), due day (4 bytes, signed), the figures that a
-census reads (three of 8 bytes, five of 4, all signed), then the state as MessagePack. The header lets a worker restore
+census reads (three of 8 bytes, six of 4, all signed), then the state as MessagePack. The header lets a worker restore
 a million accounts and know which are due, which have a snapshot to publish, and how many there are of each tier and
 level, and lets a census read all of them as one array, without unpacking one.
 """
@@ -17,9 +17,9 @@ from models.state import AccountState
 
 FORMAT: Final = 1
 """The format written."""
-_HEADER: Final = struct.Struct("<BBBBi3q5i")
+_HEADER: Final = struct.Struct("<BBBBi3q6i")
 _LEAD: Final = struct.Struct("<BBBBi")
-_FIGURES: Final = struct.Struct("<3q5i")
+_FIGURES: Final = struct.Struct("<3q6i")
 FIGURES_BYTES: Final = _FIGURES.size
 NO_PROFIT: Final = -(2**63)
 """Stands for a profit that is not known."""
@@ -146,4 +146,5 @@ def _figures(state: AccountState) -> tuple[int, ...]:
         NO_DAY if first_day is None else first_day,
         NO_DAY if last_day is None else last_day,
         sum(one.count for one in state.support_days) if state.support_days else 0,
+        state.parts,
     )

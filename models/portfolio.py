@@ -11,6 +11,8 @@ import msgspec
 CENSUS_FORMAT: Final = 1
 CUT_POINTS_FORMAT: Final = 1
 """First byte of each; the rest is MessagePack."""
+PARTS_COUNT: Final = 15
+"""How many parts a score has."""
 KNOTS_MAX: Final = 2_000
 """Distinct values that a distribution tells one by one; beyond them it is thinned out."""
 
@@ -49,6 +51,8 @@ class Census(msgspec.Struct, frozen=True):
     support_per_order_millionths: Figure
     budget_minor: Figure
     """Of all accounts that have told one."""
+    part_accounts: tuple[int, ...]
+    """For each of `processors.scorecard.PARTS`, how many active accounts have it."""
 
 
 class Distribution(msgspec.Struct, frozen=True):
@@ -122,6 +126,8 @@ class CutPoints(msgspec.Struct, frozen=True):
     support_top_tenth_millionths: float | None
     """The 90 % quantile of support events per order of active accounts, in millionths."""
     concentration: Concentration | None
+    part_shares: tuple[float, ...]
+    """For each of `processors.scorecard.PARTS`, the share of the active accounts that have it, 0 to 1."""
 
 
 _encode_msgpack: Final = msgspec.msgpack.Encoder().encode

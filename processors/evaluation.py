@@ -6,6 +6,7 @@ This is what every event pays for. What only a reader wants to know beside it is
 from bisect import bisect_left
 from typing import NamedTuple, assert_never
 
+from models.fields import SUM_MINOR_MAX
 from models.outputs import ChurnLevel, Tier
 from models.policy import Measure
 from models.state import AccountState, ProfileState
@@ -99,11 +100,17 @@ def settle(state: AccountState, evaluation: Evaluation, as_of_ms: int, context: 
     state.as_of_ms = as_of_ms
     state.policy_version = context.policy_version
     state.portfolio_version = context.portfolio_version
-    state.year_revenue_minor = evaluation.year.revenue_minor
-    state.year_profit_minor = evaluation.ranked_profit_minor
+    state.year_revenue_minor = _within(evaluation.year.revenue_minor)
+    profit = evaluation.ranked_profit_minor
+    state.year_profit_minor = None if profit is None else _within(profit)
     state.year_orders = evaluation.year.orders
     state.parts = scorecard.mask_of(evaluation.parts)
     state.revision += 1
+
+
+def _within(minor: int) -> int:
+    # Days of either sign within their bounds may sum to more than 64 bits.
+    return max(-SUM_MINOR_MAX, min(minor, SUM_MINOR_MAX))
 
 
 def year_of(state: AccountState, context: Context) -> Year:

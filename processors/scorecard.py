@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from operator import sub
 from typing import Final, NamedTuple
 
+from models.portfolio import PARTS_COUNT
 from models.state import AccountState, ComponentPoints, SurveyAnswer
 from processors import support
 from processors.context import Card, Context
@@ -36,7 +37,8 @@ PARTS: Final = (
     "value_fit",
     "support",
 )
-"""All parts, in the order of their components. The order is part of the state's format: append, never reorder."""
+"""All parts, in the order of their components. The order is part of the state's format."""
+assert len(PARTS) == PARTS_COUNT
 COMPONENTS: Final = (
     ("revenue", 0, 1),
     ("profit", 1, 2),
@@ -236,9 +238,7 @@ def points_of(graded: Graded, card: Card) -> tuple[ComponentPoints, ...]:
             points[index] += 1
     return tuple(
         ComponentPoints(name, score, weight, given)
-        for (name, _, _), score, weight, given in zip(
-            COMPONENTS, graded.components, card.weights, points, strict=True
-        )
+        for (name, _, _), score, weight, given in zip(COMPONENTS, graded.components, card.weights, points, strict=True)
     )
 
 
@@ -323,9 +323,7 @@ def _support(state: AccountState, as_of_day: int, context: Context) -> float:
     return max(0.0, FULL_PART - penalties)
 
 
-def _from_profile(
-    parts: list[float | None], state: AccountState, year: Year, as_of_day: int, context: Context
-) -> None:
+def _from_profile(parts: list[float | None], state: AccountState, year: Year, as_of_day: int, context: Context) -> None:
     profile = state.profile
     assert profile is not None
     if profile.budget_minor:

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from models.codec import FIGURES_BYTES, NO_BUDGET, NO_DAY, NO_PROFIT
-from models.portfolio import Census
+from models.portfolio import PARTS_COUNT, Census
 from processors.portfolio.points import (
     NOBODY,
     Points,
@@ -29,6 +29,7 @@ ROW: Final = np.dtype(
         ("first_order_day", "<i4"),
         ("last_order_day", "<i4"),
         ("support_events", "<i4"),
+        ("parts", "<i4"),
     ]
 )
 """One account, as `models.codec` packs it."""
@@ -49,6 +50,7 @@ class Counted(NamedTuple):
     orders: Points
     support_per_order_millionths: Points
     budget_minor: Points
+    part_accounts: tuple[int, ...]
 
 
 def take(rows: bytes, as_of_day: int) -> Counted:
@@ -78,6 +80,7 @@ def take(rows: bytes, as_of_day: int) -> Counted:
             active["support_events"].astype(np.int64) * _MILLION // active["orders"]
         ),
         budget_minor=points_of(budgets[budgets != NO_BUDGET]),
+        part_accounts=tuple(int((active["parts"] >> place & 1).sum()) for place in range(PARTS_COUNT)),
     )
 
 
@@ -94,6 +97,7 @@ def merge(censuses: list[Counted]) -> Counted:
         orders=merged(one.orders for one in censuses),
         support_per_order_millionths=merged(one.support_per_order_millionths for one in censuses),
         budget_minor=merged(one.budget_minor for one in censuses),
+        part_accounts=tuple(sum(one.part_accounts[place] for one in censuses) for place in range(PARTS_COUNT)),
     )
 
 
@@ -111,6 +115,7 @@ def publishable(census: Counted) -> Census:
         orders=to_figure(bounded(census.orders)),
         support_per_order_millionths=to_figure(bounded(census.support_per_order_millionths)),
         budget_minor=to_figure(bounded(census.budget_minor)),
+        part_accounts=census.part_accounts,
     )
 
 
@@ -127,7 +132,8 @@ def published(census: Census) -> Counted:
         orders=from_figure(census.orders),
         support_per_order_millionths=from_figure(census.support_per_order_millionths),
         budget_minor=from_figure(census.budget_minor),
+        part_accounts=census.part_accounts,
     )
 
 
-EMPTY: Final = Counted(0, 0, 0, 0, NOBODY, NOBODY, NOBODY, NOBODY, NOBODY, NOBODY)
+EMPTY: Final = Counted(0, 0, 0, 0, NOBODY, NOBODY, NOBODY, NOBODY, NOBODY, NOBODY, (0,) * PARTS_COUNT)

@@ -54,6 +54,9 @@ def cut_points(censuses: list[Counted], version: int) -> CutPoints:
         budget_top_fifth_minor=quantile(budgets, 80) if budgets.accounts else None,
         support_top_tenth_millionths=quantile(support, 90) if support.accounts else None,
         concentration=concentration(whole.revenue_minor),
+        part_shares=tuple(
+            round(accounts / max(1, whole.revenue_minor.accounts), 4) for accounts in whole.part_accounts
+        ),
     )
 
 
