@@ -89,13 +89,26 @@ PART_COUNTS: Final = (1, 1, 3, 4, 6)
 """Parts of each component, in the order of `processors.scorecard.COMPONENTS`."""
 
 
+class Plan(NamedTuple):
+    """How a score is put together from the parts that are present."""
+
+    mask: int
+    """Bit i for the i-th part that is present."""
+    present: tuple[tuple[int, tuple[int, ...], int], ...]
+    """Of each component with a part: its place, those of its parts, and its weight in twelfths."""
+    weight_total: int
+    """What the weighted sum is divided by, in twelfths."""
+    confidence: float
+    """Share of what can be known that is, by weight, 0 to 1, four decimals."""
+
+
 class Card:
     """The weights of one scorecard, prepared.
 
     Args:
         name: of the policy's entry; None for the general weights.
         weights: of the components.
-        missing_is_zero: whether an absent component counts as 0.
+        missing_is_zero: whether an absent part counts as 0.
         shares: for each part, the share of the portfolio's accounts that have it, 0 to 1; None if nobody counted yet.
     """
 
@@ -109,38 +122,44 @@ class Card:
     ) -> None:
         self.name = name
         self.weights = weights
-        # Of one part of each component, in twelfths of a weight: 12 is a multiple of every `PART_COUNTS`.
-        self.units = tuple(12 * weight // count for weight, count in zip(weights, PART_COUNTS, strict=True))
-        self.units_total = 12 * sum(weights)
-        self.missing_is_zero = missing_is_zero
-        self._part_weights = [
-            weight / count for weight, count in zip(weights, PART_COUNTS, strict=True) for _ in range(count)
-        ]
+        # Of one part of each component, in twelfths of a weight: 12 is a multiple of every count.
+        self._units = tuple(12 * weight // count for weight, count in zip(weights, PART_COUNTS, strict=True))
+        self._missing_is_zero = missing_is_zero
         self._shares = shares
-        self._confidences: dict[int, float] = {}
+        # At most one for each set of parts that occurs.
+        self._plans: dict[int, Plan] = {}
 
-    def confidence(self, mask: int) -> float:
-        """Give the share of the weight that is known, of what can be known, 0 to 1, four decimals.
+    def plan(self, mask: int) -> Plan:
+        """Say how a score is put together.
 
-        A part that an account lacks counts against it as far as others have it: where no order has a cost, nobody's
-        grade is doubted for it. Before a portfolio was counted every part counts.
+        A part that an account lacks counts against its confidence as far as others have it: where no order has a
+        cost, nobody's grade is doubted for it. Before a portfolio was counted every part counts.
 
         Args:
             mask: bit i for the i-th part that is present.
         """
-        known = self._confidences.get(mask)
+        known = self._plans.get(mask)
         if known is None:
-            known = self._confidences[mask] = self._measure(mask)
+            known = self._plans[mask] = self._make(mask)
         return known
 
-    def _measure(self, mask: int) -> float:
-        present = missing = 0.0
-        for place, weight in enumerate(self._part_weights):
-            if mask >> place & 1:
-                present += weight
-            else:
-                missing += weight if self._shares is None else weight * self._shares[place]
-        return round(present / (present + missing), 4) if present > 0 else 0.0
+    def _make(self, mask: int) -> Plan:
+        found = []
+        weight_total = 0
+        missing = 0.0
+        first = 0
+        for index, (count, unit) in enumerate(zip(PART_COUNTS, self._units, strict=True)):
+            places = range(first, first + count)
+            here = tuple(place for place in places if mask >> place & 1)
+            missing += sum(
+                unit * (1.0 if self._shares is None else self._shares[place]) for place in places if place not in here
+            )
+            weight_total += unit * len(here)
+            if here:
+                found.append((index, here, unit * len(here)))
+            first += count
+        confidence = round(weight_total / (weight_total + missing), 4) if weight_total > 0 else 0.0
+        return Plan(mask, tuple(found), 12 * sum(self.weights) if self._missing_is_zero else weight_total, confidence)
 
 
 class CompiledVeto(NamedTuple):
@@ -198,6 +217,8 @@ class Context:
         self.window_days = policy.window_days
         self.profit_coverage_min = card.profit_coverage_min
         self.growth_days = card.growth_days
+        # Lengths of all windows that an order day leaves; a day that does changes something.
+        self.edge_windows = tuple(sorted({*policy.window_days, card.growth_days, 2 * card.growth_days}))
         self.rating_days = card.rating_days
         self.product_lines_target = card.product_lines_target
         self.tenure_days = card.tenure_years * _DAYS_A_YEAR

@@ -104,7 +104,7 @@ def settle(state: AccountState, evaluation: Evaluation, as_of_ms: int, context: 
     profit = evaluation.ranked_profit_minor
     state.year_profit_minor = None if profit is None else _within(profit)
     state.year_orders = evaluation.year.orders
-    state.parts = scorecard.mask_of(evaluation.parts)
+    state.parts = graded.plan.mask
     state.revision += 1
 
 
@@ -145,31 +145,28 @@ def _due_day(  # noqa: PLR0913, PLR0917  # what an evaluation knows already
 ) -> int | None:
     """Give the earliest day after `as_of_day` on which time alone could change something."""
     slow = base_day + ((as_of_day - base_day) // _WEEK + 1) * _WEEK
-    resting = assessed.rest_day is not None and slow > assessed.rest_day
     edges = [
         tiers.next_edge_day(context.tiers, earned),
         churn.next_edge_day(state, rhythm, assessed, as_of_day, slow, context),
     ]
-    if not resting:
+    if assessed.rest_day is None or slow <= assessed.rest_day:
         edges.append(slow)
     days = state.days
-    if days:
-        edges.extend(_window_edge(days, as_of_day, window_days) for window_days in context.window_days)
-        edges.append(scorecard.next_edge_day(state, as_of_day, context))
-    if state.support_days or state.open_tickets or state.surveys or state.profile is not None:
+    count = len(days)
+    for window_days in context.edge_windows:
+        index = bisect_left(days, as_of_day - window_days + 1)
+        if index < count:
+            edges.append(days[index] + window_days)
+    if state.support_days or state.open_tickets or state.surveys or state.product_lines or state.profile is not None:
         edges.extend(_rare_edges(state, as_of_day, context))
-    return min((edge for edge in edges if edge is not None and edge > as_of_day), default=None)
-
-
-def _window_edge(days: list[int], as_of_day: int, window_days: int) -> int | None:
-    index = bisect_left(days, as_of_day - window_days + 1)
-    return days[index] + window_days if index < len(days) else None
+    return min([edge for edge in edges if edge is not None and edge > as_of_day], default=None)
 
 
 def _rare_edges(state: AccountState, as_of_day: int, context: Context) -> list[int | None]:
-    edges: list[int | None] = [churn.signal_edge_day(state, as_of_day, context)]
-    if not state.days:
-        edges.append(scorecard.next_edge_day(state, as_of_day, context))
+    edges = [
+        churn.signal_edge_day(state, as_of_day, context),
+        scorecard.next_edge_day(state, as_of_day, context),
+    ]
     horizon_days = context.horizon_days
     if state.surveys:
         edges.append(state.surveys[0].day + horizon_days)

@@ -7,13 +7,13 @@ score and their differences to its change, exactly. Formulas and worked examples
 import math
 from bisect import bisect_left
 from collections.abc import Sequence
-from operator import sub
+from operator import mul, sub
 from typing import Final, NamedTuple
 
 from models.portfolio import PARTS_COUNT
 from models.state import AccountState, ComponentPoints, SurveyAnswer
 from processors import support
-from processors.context import Card, Context
+from processors.context import Card, Context, Plan
 from processors.portfolio.ranking import contribution_hundredths
 from processors.windows import Rhythm
 
@@ -77,8 +77,8 @@ class Graded(NamedTuple):
     """Share of what could be known that is, by weight, 0 to 1, four decimals."""
     components: tuple[int | None, ...]
     """Score of each component in hundredths, in the order of `COMPONENTS`; None if it is absent."""
-    present: tuple[int, ...]
-    """How many parts of each are present."""
+    plan: Plan
+    """What was present, and how it was weighed."""
 
 
 def profit_coverage(revenue_minor: int, costed_revenue_minor: int) -> float | None:
@@ -182,33 +182,25 @@ def combine(parts: Sequence[float | None], card: Card) -> Graded:
     So a component of which a quarter is known has a quarter of its weight, and the score rests on what is known.
 
     >>> card = Card(None, (30, 25, 15, 15, 15), missing_is_zero=False, shares=None)
-    >>> combine([50.0, None, None, None, None, 80.0, *[None] * 9], card)
-    Graded(score=5333, confidence=0.3375, components=(5000, None, None, 8000, None), present=(1, 0, 0, 1, 0))
+    >>> graded = combine([50.0, None, None, None, None, 80.0, *[None] * 9], card)
+    >>> graded.score, graded.confidence, graded.components
+    (5333, 0.3375, (5000, None, None, 8000, None))
     """
-    total = weight_total = mask = 0
-    components: list[int | None] = []
-    present: list[int] = []
-    for (_, first, end), unit in zip(COMPONENTS, card.units, strict=True):
-        count = 0
+    plan = card.plan(mask_of(parts))
+    components: list[int | None] = [None] * len(COMPONENTS)
+    total = 0
+    for index, places, weight in plan.present:
         held = 0.0
-        for place in range(first, end):
+        for place in places:
             part = parts[place]
-            if part is not None:
-                count += 1
-                held += part
-                mask |= 1 << place
-        present.append(count)
-        if count == 0:
-            components.append(None)
-            continue
-        score = round(held * 100 / count)
-        components.append(score)
-        total += unit * count * score
-        weight_total += unit * count
-    if card.missing_is_zero:
-        weight_total = card.units_total
-    score_all = None if weight_total == 0 or mask == 0 else (2 * total + weight_total) // (2 * weight_total)
-    return Graded(score_all, card.confidence(mask), tuple(components), tuple(present))
+            assert part is not None
+            held += part
+        score = round(held * 100 / len(places))
+        components[index] = score
+        total += weight * score
+    weight_total = plan.weight_total
+    score_all = None if weight_total == 0 or not plan.present else (2 * total + weight_total) // (2 * weight_total)
+    return Graded(score_all, plan.confidence, tuple(components), plan)
 
 
 def mask_of(parts: Sequence[float | None]) -> int:
@@ -217,19 +209,27 @@ def mask_of(parts: Sequence[float | None]) -> int:
     >>> mask_of([1.0, None, 0.0])
     5
     """
-    return sum(1 << place for place, part in enumerate(parts) if part is not None)
+    mask = 0
+    bit = 1
+    for part in parts:
+        if part is not None:
+            mask |= bit
+        bit += bit
+    return mask
 
 
 def points_of(graded: Graded, card: Card) -> tuple[ComponentPoints, ...]:
     """Say what each component adds to the score, by largest remainder, so that they sum to it (Hamilton's method).
 
     >>> card = Card(None, (1, 2, 1, 0, 0), missing_is_zero=False, shares=None)
-    >>> [one.points for one in points_of(Graded(3333, 1.0, (5000, 2500, None, None, None), (1, 1, 0, 0, 0)), card)]
-    [1667, 1666, 0, 0, 0]
+    >>> graded = combine([50.0, 25.0, *[None] * 13], card)
+    >>> graded.score, [one.points for one in points_of(graded, card)]
+    (3333, [1667, 1666, 0, 0, 0])
     """
-    shares = [unit * count for unit, count in zip(card.units, graded.present, strict=True)]
-    raw = [share * (score or 0) for share, score in zip(shares, graded.components, strict=True)]
-    total = card.units_total if card.missing_is_zero else sum(shares)
+    total = graded.plan.weight_total
+    raw = [0] * len(COMPONENTS)
+    for index, _, weight in graded.plan.present:
+        raw[index] = weight * (graded.components[index] or 0)
     points = [0] * len(raw)
     if graded.score is not None:
         points = [value // total for value in raw]
@@ -259,13 +259,11 @@ def satisfaction(surveys: Sequence[SurveyAnswer], as_of_day: int, half_life_days
 
 
 def next_edge_day(state: AccountState, as_of_day: int, context: Context) -> int | None:
-    """Give the first day after `as_of_day` on which time alone changes a part, but for those of `slow_day`."""
+    """Give the first day after `as_of_day` on which a line, a rating or a support event leaves the score.
+
+    Order days leave it with their windows, see `Context.edge_windows`; what changes weekly, see `slow_day`.
+    """
     edges: list[int] = []
-    days, growth_days = state.days, context.growth_days
-    for window_days in (growth_days, 2 * growth_days):
-        index = bisect_left(days, as_of_day - window_days + 1)
-        if index < len(days):
-            edges.append(days[index] + window_days)
     if state.product_lines:
         edges.append(min(state.product_lines.values()) + context.horizon_days)
     if state.support_days:
@@ -306,7 +304,7 @@ def _regularity(state: AccountState, days_min: int) -> float | None:
     total = days[-1] - days[0]
     gaps = list(map(sub, days[1:], days))
     # The coefficient of variation by integers: sqrt(n Σg² − (Σg)²) / Σg.
-    spread = count * sum(gap * gap for gap in gaps) - total * total
+    spread = count * sum(map(mul, gaps, gaps)) - total * total
     return max(0.0, 1.0 - math.sqrt(spread) / total) * FULL_PART
 
 

@@ -9,8 +9,6 @@ from typing import Final, NamedTuple
 from models.fields import SUM_MINOR_MAX
 from models.state import AccountState
 
-_is_positive: Final = (0).__lt__
-
 
 class WindowSums(NamedTuple):
     """Sums over one window, in minor units; `service_cost_minor` is taken from the profit by the caller."""
@@ -136,15 +134,13 @@ class Rhythm(NamedTuple):
 
 def rhythm(state: AccountState) -> Rhythm:
     """Count the days with an order: those of the horizon exactly, those before as they were noted."""
-    order_days = sum(map(_is_positive, state.orders))
-    if order_days == 0:
+    days = state.days
+    if days and min(state.orders) <= 0:
+        days = [day for day, orders in zip(days, state.orders, strict=True) if orders > 0]
+    if not days:
         return Rhythm(state.old_order_days, state.old_first_order_day, state.old_last_order_day)
     first_day = state.old_first_order_day
-    if first_day is None:
-        first_day = next(day for day, orders in zip(state.days, state.orders, strict=True) if orders > 0)
-    backwards = zip(reversed(state.days), reversed(state.orders), strict=True)
-    last_day = next(day for day, orders in backwards if orders > 0)
-    return Rhythm(state.old_order_days + order_days, first_day, last_day)
+    return Rhythm(state.old_order_days + len(days), days[0] if first_day is None else first_day, days[-1])
 
 
 def _columns(state: AccountState) -> tuple[list[int], ...]:
