@@ -71,6 +71,24 @@ class ChurnReason(StrEnum):
     QUALITY_COMPLAINT = "quality_complaint"
 
 
+@unique
+class Lifecycle(StrEnum):
+    """The phase of an account's life; the first that holds, in this order."""
+
+    PROSPECT = "prospect"
+    """No order yet."""
+    LOST = "lost"
+    RECOVERED = "recovered"
+    """Back since 90 days at most."""
+    DORMANT = "dormant"
+    """Silent for more than twice its own gap."""
+    NEW = "new"
+    """First order less than 90 days ago."""
+    DECLINING = "declining"
+    GROWING = "growing"
+    STEADY = "steady"
+
+
 class _Output(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
