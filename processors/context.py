@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from models.events import Severity
 from models.fields import MINOR_DIGITS, MINOR_MAX, epoch_ms, from_epoch_ms
+from models.orders import AMOUNT_DECIMALS
 from models.policy import Policy
 from models.portfolio import CutPoints
 
@@ -44,10 +45,11 @@ def day_of_date(value: date) -> int:
 class Context:
     """The policy, and what is derived from it once. Immutable by convention; one for each policy.
 
+    >>> from models.orders import nano_of
     >>> context = Context(Policy(reporting_currency="EUR", reporting_timezone="Europe/Berlin"))
     >>> context.day_of(epoch_ms(datetime(2026, 1, 31, 23, 30, tzinfo=UTC))) == day_of_date(date(2026, 2, 1))
     True
-    >>> context.to_minor(Decimal("12.345"), "EUR", day=0)
+    >>> context.to_minor(nano_of(Decimal("12.345")), "EUR", day=0)
     1234
     """
 
@@ -58,6 +60,7 @@ class Context:
         """What an account is compared with; None before the first census."""
         self.model_version = RULE_MODEL_VERSION
         self.reporting_digits = MINOR_DIGITS[policy.reporting_currency]
+        self._nano_a_minor: int = 10 ** (AMOUNT_DECIMALS - self.reporting_digits)
         self._time_zone = None if policy.reporting_timezone == "UTC" else ZoneInfo(policy.reporting_timezone)
         self._rate_days = {
             currency: [day_of_date(rate.since) for rate in rates] for currency, rates in policy.rates.items()
@@ -97,20 +100,23 @@ class Context:
         """Give the last millisecond of a local day."""
         return self.start_of_day_ms(day + 1) - 1
 
-    def to_minor(self, amount: Decimal, currency: str, day: int) -> int:
-        """Convert an amount to minor units of the reporting currency, rounded half-even once.
+    def to_minor(self, amount_nano: int, currency: str, day: int) -> int:
+        """Convert an amount in billionths to minor units of the reporting currency, rounded half-even once.
 
         Raises:
             MissingRateError: if no rate of the currency is in force on the day.
             AmountRangeError: if the result is above `MINOR_MAX`.
         """
         if currency == self.policy.reporting_currency:
-            return self._round(amount)
+            minor, rest = divmod(amount_nano, self._nano_a_minor)
+            twice = 2 * rest
+            return minor + (twice > self._nano_a_minor or (twice == self._nano_a_minor and minor % 2))
         days = self._rate_days.get(currency, [])
         index = bisect_right(days, day) - 1
         if index < 0:
             raise MissingRateError(f"no rate for {currency} on {date_of(day)}")
         with localcontext(prec=_DECIMAL_PRECISION):
+            amount = Decimal(amount_nano).scaleb(-AMOUNT_DECIMALS)
             minor = self._round(amount * self.policy.rates[currency][index].rate)
         if minor > MINOR_MAX:
             raise AmountRangeError(f"{amount} {currency} is more than {MINOR_MAX} minor units once it is converted")
