@@ -94,6 +94,56 @@ class Lifecycle(StrEnum):
     STEADY = "steady"
 
 
+@unique
+class Abc(StrEnum):
+    """By what accounts bring: A the few that bring most, C the many that bring little."""
+
+    A = "A"
+    B = "B"
+    C = "C"
+
+
+@unique
+class Xyz(StrEnum):
+    """By how evenly an account buys: X steadily, Y with swings, Z irregularly."""
+
+    X = "X"
+    Y = "Y"
+    Z = "Z"
+
+
+@unique
+class RfmSegment(StrEnum):
+    """What recency, frequency and monetary value say together."""
+
+    CHAMPIONS = "champions"
+    """Ordered just now, often, and for much."""
+    LOYAL = "loyal"
+    CANNOT_LOSE = "cannot_lose"
+    """Ordered often and for much, and not for long."""
+    AT_RISK = "at_risk"
+    HIBERNATING = "hibernating"
+    NEEDS_ATTENTION = "needs_attention"
+    ABOUT_TO_SLEEP = "about_to_sleep"
+    NEW = "new"
+    PROMISING = "promising"
+    POTENTIAL_LOYALIST = "potential_loyalist"
+
+
+@unique
+class AccountType(StrEnum):
+    """What an account is to the one who sells to it; several may hold."""
+
+    BREADWINNER = "breadwinner"
+    """Brings a tenth of the portfolio's profit, or more."""
+    PROSPECTIVE = "prospective"
+    """Young, with a budget in the top fifth."""
+    IMAGE_MAKER = "image_maker"
+    """Its brand lends ours its name."""
+    DEMANDING_EXPERT = "demanding_expert"
+    """Among those that ask most for each order, and that buy most."""
+
+
 class _Output(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
@@ -126,14 +176,25 @@ class WindowFigures(_Output):
     """Share of the revenue with a known cost; null without revenue."""
 
 
-class Classes(_Output):
-    """Relative classes; null until a portfolio exists."""
+class RfmFigures(_Output):
+    """Recency, frequency and monetary value, each from 1 to 5, 5 being best, and the segment of their cell."""
 
-    abc_revenue: str | None = None
-    abc_profit: str | None = None
-    xyz: str | None = None
-    rfm: dict[str, int | str] | None = None
-    account_types: list[str] | None = None
+    r: Annotated[int, Field(ge=1, le=5)]
+    f: Annotated[int, Field(ge=1, le=5)]
+    m: Annotated[int, Field(ge=1, le=5)]
+    segment: RfmSegment
+
+
+class Classes(_Output):
+    """Relative classes; null until a portfolio exists, or where too little is known of the account."""
+
+    abc_revenue: Abc | None = None
+    abc_profit: Abc | None = None
+    xyz: Xyz | None = None
+    matrix: str | None = None
+    """ABC by revenue and XYZ: AX to CZ."""
+    rfm: RfmFigures | None = None
+    account_types: list[AccountType] = []
 
 
 class _AccountOutput(_Output):

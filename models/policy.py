@@ -283,6 +283,49 @@ DEFAULT_ACTIONS: Final = (
 )
 
 
+class Classes(_Section):
+    """Bounds of the relative classes, the account types and the phases of the lifecycle."""
+
+    abc_a: Share = 0.80
+    """Accounts are in class A while larger ones hold less than this share of the total."""
+    abc_b: Share = 0.95
+    """The same for class B."""
+    xyz_measure: Literal["revenue", "orders"] = "revenue"
+    """What the blocks of 30 days are summed over."""
+    xyz_x_below: Annotated[float, Field(gt=0, le=10)] = 0.5
+    """Coefficient of variation of the blocks, below which an account is in class X."""
+    xyz_y_below: Annotated[float, Field(gt=0, le=10)] = 1.0
+    """The same for class Y."""
+    xyz_blocks_min: Annotated[int, Field(ge=2, le=12)] = 3
+    """Complete blocks from which on there is a class."""
+    breadwinner_share: Annotated[float, Field(gt=0, le=1)] = 0.10
+    """Of the portfolio's profit, from which on an account is a breadwinner."""
+    prospective_days: Days = 180
+    """An account that is younger is prospective if its budget is in the top fifth."""
+    image_maker_brand: Score = 80
+    """Brand influence from which on an account is an image-maker."""
+    new_days: Days = 90
+    """An account is new for as long after its first order."""
+    recovered_days: Days = 90
+    """An account is recovered for as long after its return."""
+    dormant_gaps: Annotated[float, Field(gt=0, le=20)] = 2
+    """An account that is silent for more than as many of its own gaps is dormant."""
+    declining_below: Share = 0.4
+    """Growth, 0.5 being none, below which an account is declining."""
+    growing_above: Share = 0.6
+    """Growth above which an account is growing."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if not (0 < self.abc_a < self.abc_b):
+            raise PydanticCustomError("abc_order", "0 < abc_a < abc_b should hold")
+        if self.xyz_x_below >= self.xyz_y_below:
+            raise PydanticCustomError("xyz_order", "xyz_x_below should be less than xyz_y_below")
+        if self.declining_below > self.growing_above:
+            raise PydanticCustomError("growth_order", "declining_below should not be above growing_above")
+        return self
+
+
 class Policy(_Section):
     """All judgement in one place."""
 
@@ -301,6 +344,7 @@ class Policy(_Section):
     tiers: Tiers = Tiers()
     churn: Churn = Churn()
     support: Support = Support()
+    classes: Classes = Classes()
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

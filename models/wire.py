@@ -5,7 +5,8 @@ from typing import Final, NamedTuple
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails, from_json
 
-from models.events import TOPIC_OF_TYPE, ClockAdvanced, InputEvent, InputTopic, adapter_of
+from models.events import TOPIC_OF_TYPE, ClockAdvanced, InputTopic, OrderEvent, adapter_of
+from models.orders import CoreEvent, order_of, read_order
 from models.reasons import RefusalReason
 
 EVENT_BYTES_MAX: Final = 65_536
@@ -28,7 +29,11 @@ class Refusal(NamedTuple):
     detail: str
 
 
-def parse(topic: InputTopic, key: bytes | None, value: bytes | None) -> InputEvent | Refusal:
+ReadEvent = CoreEvent | ClockAdvanced
+"""An event as it was read: an order in the form in which the core takes it, others as the contract has them."""
+
+
+def parse(topic: InputTopic, key: bytes | None, value: bytes | None) -> ReadEvent | Refusal:
     """Read one record of an input topic.
 
     Checks, in this order: presence, size, JSON, contract, key. Pure; raises nothing for any bytes.
@@ -37,10 +42,13 @@ def parse(topic: InputTopic, key: bytes | None, value: bytes | None) -> InputEve
         return Refusal(RefusalReason.EMPTY_VALUE, "the record has no value")
     if len(value) > EVENT_BYTES_MAX:
         return Refusal(RefusalReason.TOO_LARGE, f"{len(value)} bytes, at most {EVENT_BYTES_MAX}")
-    try:
-        event = _ADAPTERS[topic].validate_json(value)
-    except ValidationError as error:
-        return _refusal(topic, value, error)
+    event: ReadEvent | None = read_order(value) if topic is InputTopic.ORDERS else None
+    if event is None:
+        try:
+            validated = _ADAPTERS[topic].validate_json(value)
+        except ValidationError as error:
+            return _refusal(topic, value, error)
+        event = order_of(validated) if isinstance(validated, OrderEvent) else validated
     if type(event) is ClockAdvanced:
         return event
     if key is None:

@@ -11,14 +11,12 @@ from models.events import (
     AccountErased,
     AccountEvent,
     InputTopic,
-    OrderCancelled,
-    OrderCompleted,
     OrderEvent,
-    OrderRefunded,
     ProfileUpdated,
     TicketOpened,
 )
-from models.fields import SUM_MINOR_MAX, epoch_ms
+from models.fields import SUM_MINOR_MAX
+from models.orders import CoreEvent, Order, order_of
 from models.outputs import Cause, ChurnLevel, OutputEvent, Tier
 from models.reasons import Outcome, RefusalReason
 from models.state import PRODUCT_LINES_MAX, AccountState, ErasedAccount, ProfileState
@@ -28,6 +26,8 @@ from processors.context import AmountRangeError, Context, MissingRateError
 from processors.evaluation import evaluate, override_of, settle
 from processors.profiles import profile_of
 from processors.windows import Movement
+
+CORRECTIONS = frozenset({"order.refunded", "order.cancelled"})
 
 
 class Step(NamedTuple):
@@ -47,7 +47,7 @@ class Step(NamedTuple):
 
 def apply(  # noqa: PLR0913  # two moments: what time it is, and how far time had come
     state: AccountState | None,
-    event: AccountEvent,
+    event: CoreEvent | AccountEvent,
     context: Context,
     *,
     now_ms: int = 0,
@@ -61,13 +61,15 @@ def apply(  # noqa: PLR0913  # two moments: what time it is, and how far time ha
 
     Args:
         state: the account's state, or None if it is not known yet.
-        event: any event of the account.
+        event: any event of the account; an order as it was read, or as the contract has it.
         context: the policy and what follows from it.
         now_ms: the live clock in epoch milliseconds; 0 with the event clock, where the event's own time counts.
         clock_ms: how far time had come before the event. Due days up to there come first even if nobody has looked
             yet, so that a late event finds the same account whenever time is noticed.
         erased: what is left of an erasure of this account, if there was one.
     """
+    if not isinstance(event, Order) and isinstance(event, OrderEvent):
+        event = order_of(event)
     if erased is not None and event.occurred_ms <= erased.erased_ms:
         return Step(state, outcome=Outcome.ERASED)
     if isinstance(event, AccountErased):
@@ -121,16 +123,15 @@ class _Read(NamedTuple):
     profile: ProfileState | None = None
 
 
-def _read(event: AccountEvent, context: Context) -> _Read:
+def _read(event: CoreEvent, context: Context) -> _Read:
     occurred_day = context.day_of(event.occurred_ms)
     match event:
-        case OrderCompleted():
+        case Order(type="order.completed"):
             return _Read(occurred_day, _movement(event, occurred_day, 1, 1, context))
-        case OrderRefunded(ordered_at=ordered_at):
-            rate_day = occurred_day if ordered_at is None else context.day_of(epoch_ms(ordered_at))
-            return _Read(occurred_day, _movement(event, rate_day, -1, 0, context))
-        case OrderCancelled(ordered_at=ordered_at):
-            ordered_day = context.day_of(epoch_ms(ordered_at))
+        case Order(ordered_ms=ordered_ms):
+            ordered_day = occurred_day if ordered_ms is None else context.day_of(ordered_ms)
+            if event.type == "order.refunded":
+                return _Read(occurred_day, _movement(event, ordered_day, -1, 0, context))
             return _Read(ordered_day, _movement(event, ordered_day, -1, -1, context))
         case ProfileUpdated():
             return _Read(occurred_day, profile=profile_of(event, occurred_day, context))
@@ -138,26 +139,26 @@ def _read(event: AccountEvent, context: Context) -> _Read:
             return _Read(occurred_day)
 
 
-def _movement(event: OrderEvent, rate_day: int, sign: int, orders: int, context: Context) -> Movement:
-    cost = None if event.cost is None else sign * context.to_minor(event.cost, event.currency, rate_day)
-    return Movement(sign * context.to_minor(event.amount, event.currency, rate_day), orders, cost)
+def _movement(order: Order, rate_day: int, sign: int, orders: int, context: Context) -> Movement:
+    cost = None if order.cost_nano is None else sign * context.to_minor(order.cost_nano, order.currency, rate_day)
+    return Movement(sign * context.to_minor(order.amount_nano, order.currency, rate_day), orders, cost)
 
 
-def _fits(state: AccountState, event: AccountEvent, read: _Read, context: Context) -> bool:
+def _fits(state: AccountState, event: CoreEvent, read: _Read, context: Context) -> bool:
     if isinstance(event, TicketOpened):
         cost = context.service_cost_minor.get(event.severity, 0)
         return state.lifetime_service_cost_minor + cost <= SUM_MINOR_MAX
     return read.movement is None or windows.fits(state, read.day, read.movement)
 
 
-def _take(state: AccountState, event: AccountEvent, read: _Read, as_of_day: int, context: Context) -> Outcome:
+def _take(state: AccountState, event: CoreEvent, read: _Read, as_of_day: int, context: Context) -> Outcome:
     """Change the data of the state; the evaluation follows."""
     horizon_start_day = _forget(state, as_of_day, context)
     match event:
-        case OrderCompleted() | OrderRefunded() | OrderCancelled():
+        case Order():
             assert read.movement is not None
             inside = windows.add(state, read.day, read.movement, horizon_start_day)
-            if inside and isinstance(event, OrderCompleted) and event.product_lines:
+            if inside and event.product_lines:
                 _note_lines(state, event.product_lines, read.day)
         case ProfileUpdated():
             state.profile = read.profile
@@ -206,9 +207,9 @@ def _forget(state: AccountState, as_of_day: int, context: Context) -> int:
     return horizon_start_day
 
 
-def _cause(state: AccountState, event: AccountEvent, read: _Read, as_of_day: int, context: Context) -> Cause:
+def _cause(state: AccountState, event: CoreEvent, read: _Read, as_of_day: int, context: Context) -> Cause:
     """Name what an event does to its account, if it is on time: ratings behave, overrides and segments configure."""
-    if isinstance(event, OrderRefunded | OrderCancelled):
+    if event.type in CORRECTIONS:
         return Cause.CORRECTION
     if read.profile is not None:
         moved = context.card_of(read.profile) is not context.card_of(state.profile)
@@ -265,7 +266,7 @@ def _conclude(
     return [change for change in changes if change is not None]
 
 
-def _ignored(state: AccountState, event: AccountEvent, print_: bytes) -> Outcome | None:
+def _ignored(state: AccountState, event: CoreEvent, print_: bytes) -> Outcome | None:
     match TOPIC_OF_TYPE[event.type]:
         case InputTopic.ORDERS:
             return recent.seen(state.recent_orders, print_)
@@ -280,7 +281,7 @@ def _ignored(state: AccountState, event: AccountEvent, print_: bytes) -> Outcome
     assert_never(event.type)
 
 
-def _remember(state: AccountState, event: AccountEvent, print_: bytes) -> None:
+def _remember(state: AccountState, event: CoreEvent, print_: bytes) -> None:
     match TOPIC_OF_TYPE[event.type]:
         case InputTopic.ORDERS:
             state.recent_orders = recent.remember(state.recent_orders, print_)

@@ -126,7 +126,7 @@ def assess(
     return Assessed(risk, level, silence, gap, rhythm.last_day + lost_silence, signals)
 
 
-def next_edge_day(
+def next_edge_day(  # noqa: PLR0913, PLR0917  # what an evaluation knows already
     state: AccountState, rhythm: Rhythm, assessed: Assessed, as_of_day: int, until_day: int, context: Context
 ) -> int | None:
     """Give the first day after `as_of_day`, up to `until_day`, on which silence alone changes the level.

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from models.churn_model import ChurnModel
 from models.events import Severity
 from models.fields import MINOR_DIGITS, MINOR_MAX, epoch_ms, from_epoch_ms
+from models.orders import AMOUNT_DECIMALS
 from models.outputs import Tier
 from models.policy import Churn, Measure, Policy, Weights
 from models.portfolio import CutPoints
@@ -179,10 +180,11 @@ class Context:
 
     Immutable by convention; another one is made for another policy, model or version of the cut points.
 
+    >>> from models.orders import nano_of
     >>> context = Context(Policy(reporting_currency="EUR", reporting_timezone="Europe/Berlin"))
     >>> context.day_of(epoch_ms(datetime(2026, 1, 31, 23, 30, tzinfo=UTC))) == day_of_date(date(2026, 2, 1))
     True
-    >>> context.to_minor(Decimal("12.345"), "EUR", day=0)
+    >>> context.to_minor(nano_of(Decimal("12.345")), "EUR", day=0)
     1234
     """
 
@@ -204,6 +206,7 @@ class Context:
         self.policy_version = policy.version
         self.reporting_digits = MINOR_DIGITS[policy.reporting_currency]
         self.major: int = 10**self.reporting_digits
+        self._nano_a_minor: int = 10 ** (AMOUNT_DECIMALS - self.reporting_digits)
         self._time_zone = None if policy.reporting_timezone == "UTC" else ZoneInfo(policy.reporting_timezone)
         self._rate_days = {
             currency: [day_of_date(rate.since) for rate in rates] for currency, rates in policy.rates.items()
@@ -291,20 +294,23 @@ class Context:
         """Give the last millisecond of a local day."""
         return self.start_of_day_ms(day + 1) - 1
 
-    def to_minor(self, amount: Decimal, currency: str, day: int) -> int:
-        """Convert an amount to minor units of the reporting currency, rounded half-even once.
+    def to_minor(self, amount_nano: int, currency: str, day: int) -> int:
+        """Convert an amount in billionths to minor units of the reporting currency, rounded half-even once.
 
         Raises:
             MissingRateError: if no rate of the currency is in force on the day.
             AmountRangeError: if the result is above `MINOR_MAX`.
         """
         if currency == self.policy.reporting_currency:
-            return self._round(amount)
+            minor, rest = divmod(amount_nano, self._nano_a_minor)
+            twice = 2 * rest
+            return minor + (twice > self._nano_a_minor or (twice == self._nano_a_minor and minor % 2))
         days = self._rate_days.get(currency, [])
         index = bisect_right(days, day) - 1
         if index < 0:
             raise MissingRateError(f"no rate for {currency} on {date_of(day)}")
         with localcontext(prec=_DECIMAL_PRECISION):
+            amount = Decimal(amount_nano).scaleb(-AMOUNT_DECIMALS)
             minor = self._round(amount * self.policy.rates[currency][index].rate)
         if minor > MINOR_MAX:
             raise AmountRangeError(f"{amount} {currency} is more than {MINOR_MAX} minor units once it is converted")

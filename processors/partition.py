@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 from models.codec import header, pack, unpack
 from models.events import AccountEvent
+from models.orders import CoreEvent
 from models.outputs import Snapshot
 from models.state import AccountState, ErasedAccount
 from processors.account import Step, advance, apply
@@ -95,7 +96,7 @@ class Partition:
         packed = self._packed.get(account_id)
         return None if packed is None else unpack(packed)
 
-    def apply(self, event: AccountEvent, now_ms: int = 0) -> Step:
+    def apply(self, event: CoreEvent | AccountEvent, now_ms: int = 0) -> Step:
         """Apply one event; the clock moves to it, or to the live clock if that is given.
 
         A late one finds its account as time has left it, whether or not `tick` has reached the account yet. A refused

@@ -1,6 +1,7 @@
 """From a profile on the wire to what the state keeps of it."""
 
 from models.events import ProfileUpdated
+from models.orders import nano_of
 from models.state import ProfileRating, ProfileState
 from processors.context import Context, day_of_date
 
@@ -23,7 +24,7 @@ def profile_of(event: ProfileUpdated, day: int, context: Context) -> ProfileStat
         crm_url=event.crm_url,
         parent_id=event.parent_id,
         customer_since_day=None if event.customer_since is None else day_of_date(event.customer_since),
-        budget_minor=None if budget is None else context.to_minor(budget.amount, budget.currency, day),
+        budget_minor=None if budget is None else context.to_minor(nano_of(budget.amount), budget.currency, day),
         renewal_day=None if event.renewal_on is None else day_of_date(event.renewal_on),
         ratings={
             name: ProfileRating(rating.value, day_of_date(rating.rated_at))

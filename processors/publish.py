@@ -24,6 +24,7 @@ from models.outputs import (
     PortfolioFigures,
     ProfileFigures,
     RatingFigure,
+    RfmFigures,
     Snapshot,
     SupportFigures,
     Tier,
@@ -32,13 +33,15 @@ from models.outputs import (
 )
 from models.policy import ActionRule
 from models.state import AccountState, ProfileState
-from processors import support, windows
+from processors import classes, support, windows
 from processors.churn import ALERTS, RISK_ONE, UNJUDGED, horizon_days, reasons_of, value_at_stake_minor, worth_minor
 from processors.context import Context, date_of
 from processors.evaluation import Evaluation, evaluate, lifetime_profit_minor
 from processors.portfolio import ranking
 from processors.scorecard import (
+    BRAND_INFLUENCE,
     COMPONENTS,
+    FULL_PART,
     GROWTH,
     HEADROOM,
     PARTS,
@@ -188,7 +191,7 @@ def snapshot(state: AccountState, context: Context) -> Snapshot:
     The tier and the churn level are those of the state, which remember where they came from.
     """
     evaluation = evaluate(state, state.as_of_day, context)
-    phase = lifecycle_of(state, evaluation)
+    phase = lifecycle_of(state, evaluation, context)
     figures = _churn_figures(state, evaluation, context)
     profile = state.profile
     parts = evaluation.parts
@@ -266,25 +269,18 @@ def _profile(profile: ProfileState, context: Context) -> ProfileFigures:
     )
 
 
-def lifecycle_of(state: AccountState, evaluation: Evaluation) -> Lifecycle:
+def lifecycle_of(state: AccountState, evaluation: Evaluation, context: Context) -> Lifecycle:
     """Name the phase of an account's life as of an evaluation."""
-    rhythm, assessed = evaluation.rhythm, evaluation.assessed
-    day, growth = evaluation.as_of_day, evaluation.parts[GROWTH]
-    if rhythm.first_day is None or assessed.silent_days is None or assessed.own_gap_days is None:
-        return Lifecycle.PROSPECT
-    if assessed.level is ChurnLevel.LOST:
-        return Lifecycle.LOST
-    if state.recovered_day is not None and day - state.recovered_day <= 90:
-        return Lifecycle.RECOVERED
-    if assessed.silent_days > 2 * assessed.own_gap_days:
-        return Lifecycle.DORMANT
-    if day - rhythm.first_day < 90:
-        return Lifecycle.NEW
-    if growth is not None and growth < 40:
-        return Lifecycle.DECLINING
-    if growth is not None and growth > 60:
-        return Lifecycle.GROWING
-    return Lifecycle.STEADY
+    rhythm, assessed, growth = evaluation.rhythm, evaluation.assessed, evaluation.parts[GROWTH]
+    life = classes.Life(
+        first_order_day=rhythm.first_day,
+        last_order_day=rhythm.last_day,
+        own_gap_days=assessed.own_gap_days,
+        lost=assessed.level is ChurnLevel.LOST,
+        recovered_day=state.recovered_day,
+        growth=None if growth is None else growth / FULL_PART,
+    )
+    return classes.lifecycle(life, evaluation.as_of_day, context.policy.classes)
 
 
 def _churn_figures(state: AccountState, evaluation: Evaluation, context: Context) -> ChurnFigures:
@@ -303,7 +299,41 @@ def _churn_figures(state: AccountState, evaluation: Evaluation, context: Context
 
 
 def _classes(state: AccountState, evaluation: Evaluation, context: Context) -> Classes:
-    return Classes()
+    cuts, policy, year, day = context.cuts, context.policy.classes, evaluation.year, evaluation.as_of_day
+    profile, last_day = state.profile, evaluation.rhythm.last_day
+    by_revenue = by_profit = None
+    if cuts is not None and last_day is not None:
+        by_revenue = classes.abc(cuts.revenue, year.revenue_minor)
+        by_profit = classes.abc(cuts.profit, evaluation.ranked_profit_minor)
+    amounts = state.revenue_minor if policy.xyz_measure == "revenue" else state.orders
+    evenness = classes.xyz(classes.blocks(state.days, amounts, evaluation.rhythm.first_day, day), policy)
+    cell = classes.rfm(
+        None if cuts is None else cuts.rfm,
+        None if last_day is None else day - last_day,
+        year.orders,
+        year.revenue_minor,
+    )
+    since_day = None if profile is None else profile.customer_since_day
+    since_day = evaluation.rhythm.first_day if since_day is None else since_day
+    standing = classes.Standing(
+        revenue_minor=year.revenue_minor,
+        profit_minor=evaluation.ranked_profit_minor,
+        orders=year.orders,
+        support_events=sum(one.count for one in state.support_days),
+        age_days=None if since_day is None else day - since_day,
+        budget_minor=None if profile is None else profile.budget_minor,
+        brand_influence=evaluation.parts[BRAND_INFLUENCE],
+    )
+    return Classes(
+        abc_revenue=by_revenue,
+        abc_profit=by_profit,
+        xyz=evenness,
+        matrix=classes.matrix(by_revenue, evenness),
+        rfm=None
+        if cell is None
+        else RfmFigures(r=cell.recency, f=cell.frequency, m=cell.monetary, segment=cell.segment),
+        account_types=list(classes.account_types(cuts, standing, policy)),
+    )
 
 
 def _standing(evaluation: Evaluation, context: Context) -> PortfolioFigures:

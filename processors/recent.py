@@ -4,22 +4,35 @@ import hashlib
 import zlib
 from typing import Final
 
-from models.events import InputEvent
+import msgspec
+
+from models.orders import CoreEvent, Order
 from models.reasons import Outcome
 from models.state import RECENT_EVENT_BYTES, RECENT_EVENTS_MAX
 
 _ID_BYTES: Final = 8
+_encode: Final = msgspec.msgpack.Encoder().encode
 
 
-def fingerprint(event: InputEvent) -> bytes:
+def fingerprint(event: CoreEvent) -> bytes:
     """Hash an event: 8 bytes of its id, 4 bytes of its content.
 
-    The content is that of the contract's fields, so that another order of keys or an unknown field makes no conflict.
+    The content is what the contract's fields mean: another order of keys, an unknown field, another way to write the
+    same amount or the same moment of an order make no conflict.
     """
     identity = hashlib.blake2b(event.event_id.encode(), digest_size=_ID_BYTES).digest()
-    # Fields in the order of the class. As JSON, since `repr` tells which object holds the offset of a time.
-    content = zlib.crc32(event.model_dump_json().encode())
-    return identity + content.to_bytes(4)
+    return identity + zlib.crc32(_content(event)).to_bytes(4)
+
+
+def _content(event: CoreEvent) -> bytes:
+    if not isinstance(event, Order):
+        # Fields in the order of the class. As JSON, since `repr` tells which object holds the offset of a time.
+        return event.model_dump_json().encode()
+    try:
+        return _encode(event)
+    except OverflowError:
+        # Amounts of more than eighteen billion have more than 64 bits in billionths.
+        return repr(event).encode()
 
 
 def seen(recent: bytes, print_: bytes) -> Outcome | None:

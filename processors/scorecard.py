@@ -47,6 +47,7 @@ COMPONENTS: Final = (
     ("relationship", 9, 15),
 )
 """Name, and its parts' places [from, to)."""
+BRAND_INFLUENCE: Final = PARTS.index("brand_influence")
 GROWTH: Final = PARTS.index("growth")
 HEADROOM: Final = PARTS.index("headroom")
 WHITE_SPACE: Final = PARTS.index("white_space")
@@ -128,7 +129,7 @@ def base_day_of(state: AccountState, rhythm: Rhythm) -> int:
     return rhythm.first_day or 0
 
 
-def parts_of(  # noqa: PLR0913  # what an evaluation knows already
+def parts_of(  # noqa: PLR0913, PLR0917  # what an evaluation knows already
     state: AccountState,
     rhythm: Rhythm,
     year: Year,

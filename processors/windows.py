@@ -4,7 +4,7 @@ A window of N days as of day D is [D − N + 1, D]. Integers only: floats drift 
 """
 
 from bisect import bisect_left
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from models.fields import SUM_MINOR_MAX
 from models.state import AccountState

@@ -13,11 +13,12 @@ from typing import IO, Final, NamedTuple, Self
 
 import msgspec
 
-from models.events import AccountEvent, ClockAdvanced, InputTopic, OrderCompleted
+from models.events import ClockAdvanced, InputTopic
+from models.orders import Order
 from models.outputs import TierChanged
 from models.policy import Policy
 from models.reasons import Outcome, RefusalReason
-from models.wire import Refusal, parse
+from models.wire import ReadEvent, Refusal, parse
 from processors.account import Step
 from processors.context import Context, day_of_date
 from processors.partition import NEVER, Partition
@@ -176,7 +177,7 @@ class Replay:
         else:
             self._apply(paths, line, event, outputs)
 
-    def _apply(self, paths: Sequence[Path], line: Line, event: AccountEvent | ClockAdvanced, outputs: _Outputs) -> None:
+    def _apply(self, paths: Sequence[Path], line: Line, event: ReadEvent, outputs: _Outputs) -> None:
         moment_ms = event.occurred_ms
         if isinstance(event, ClockAdvanced):
             self._reach(moment_ms)
@@ -258,7 +259,7 @@ def first_currency(paths: Sequence[Path]) -> str:
     for line in merge(paths):
         if line.topic is InputTopic.ORDERS and line.account_id is not None:
             event = parse(InputTopic.ORDERS, line.account_id.encode(), line.raw)
-            if isinstance(event, OrderCompleted):
+            if isinstance(event, Order) and event.type == "order.completed":
                 return event.currency
     raise ReplayError("no order in the files tells the reporting currency: give a policy with --policy")
 

@@ -4,6 +4,7 @@ from typing import Final
 
 import numpy as np
 
+from models.policy import Classes
 from models.portfolio import KNOTS_MAX, Concentration, CutPoints, Distribution, RfmCuts
 from processors.portfolio.census import Counted, merge
 from processors.portfolio.points import (
@@ -17,19 +18,16 @@ from processors.portfolio.points import (
     spread,
 )
 
-A_HUNDREDTHS: Final = 80
-B_HUNDREDTHS: Final = 95
-"""Accounts are in class A while larger ones hold less than this share of the total, in A or B while less than that."""
-_HUNDRED: Final = 100
+_SHARE_ONE: Final = 10_000
 _FIFTH: Final = 5
 
 
-def cut_points(censuses: list[Counted], version: int) -> CutPoints:
+def cut_points(censuses: list[Counted], version: int, classes: Classes) -> CutPoints:
     """Draw cut points from the latest census of each partition.
 
     Exact if all of them are; else every value in them is wrong by at most `RELATIVE_ERROR`.
 
-    >>> cut_points([], version=1).revenue is None
+    >>> cut_points([], version=1, classes=Classes()).revenue is None
     True
     """
     whole = merge(censuses)
@@ -48,8 +46,8 @@ def cut_points(censuses: list[Counted], version: int) -> CutPoints:
         active_accounts=whole.revenue_minor.accounts,
         relative_error=0 if all(one.exact for one in figures) else RELATIVE_ERROR,
         mean_gap_days=whole.gap_days / whole.gaps if whole.gaps else None,
-        revenue=distribution(whole.revenue_minor),
-        profit=distribution(whole.profit_minor),
+        revenue=distribution(whole.revenue_minor, classes),
+        profit=distribution(whole.profit_minor, classes),
         rfm=_rfm(whole),
         budget_top_fifth_minor=quantile(budgets, 80) if budgets.accounts else None,
         support_top_tenth_millionths=quantile(support, 90) if support.accounts else None,
@@ -60,13 +58,13 @@ def cut_points(censuses: list[Counted], version: int) -> CutPoints:
     )
 
 
-def distribution(points: Points) -> Distribution | None:
+def distribution(points: Points, classes: Classes) -> Distribution | None:
     """Describe one figure of the active accounts; None if there are none."""
     accounts = points.accounts
     if not accounts:
         return None
     gainers = positive(points)
-    a_from, b_from = abc_bounds(gainers)
+    a_from, b_from = abc_bounds(gainers, classes)
     knots, below, at = _thinned(*spread(points))
     q50 = quantile(points, 50)
     if q50 <= 0:
@@ -88,14 +86,14 @@ def distribution(points: Points) -> Distribution | None:
     )
 
 
-def abc_bounds(gainers: Points) -> tuple[int | None, int | None]:
+def abc_bounds(gainers: Points, classes: Classes) -> tuple[int | None, int | None]:
     """Find the least value in class A, and the least in A or B, of values above 0.
 
-    An account is in A while strictly larger ones hold under 80 % of the total, in B under 95 %: the one that crosses
-    the bound is in the higher class, and equal accounts are in the same one.
+    An account is in A while strictly larger ones hold under `abc_a` of the total, in B under `abc_b`: the one that
+    crosses the bound is in the higher class, and equal accounts are in the same one.
 
     >>> from processors.portfolio.points import points_of
-    >>> abc_bounds(points_of(np.array([50, 30, 15, 5])))
+    >>> abc_bounds(points_of(np.array([50, 30, 15, 5])), Classes())
     (30, 15)
     """
     if not gainers.accounts:
@@ -104,9 +102,10 @@ def abc_bounds(gainers: Points) -> tuple[int | None, int | None]:
     total = int(held.sum())
     larger = total - np.cumsum(held)
     bounds = []
-    for hundredths in (A_HUNDREDTHS, B_HUNDREDTHS):
+    for bound in (classes.abc_a, classes.abc_b):
         # A sum of integers is under a share of the total if it is under that share rounded up.
-        value = int(gainers.values[np.argmax(larger < -(-total * hundredths // _HUNDRED))])
+        limit = -(-total * round(bound * _SHARE_ONE) // _SHARE_ONE)
+        value = int(gainers.values[np.argmax(larger < limit)])
         bounds.append(value if gainers.exact else bucket(value)[0] + 1)
     return bounds[0], bounds[1]
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from models.codec import FIGURES_BYTES, FORMAT, StateFormatError, header, pack, unpack
 from models.events import OrderCompleted
+from models.orders import NANO_MAX, Order, order_of
 from models.outputs import ChurnLevel, Tier
 from models.state import (
     AccountState,
@@ -130,11 +131,27 @@ def test_the_fingerprint_of_an_event_is_part_of_the_format() -> None:
         "amount": "12.50",
         "currency": "EUR",
     }
-    event = OrderCompleted.model_validate(raw)
+    order = order_of(OrderCompleted.model_validate(raw))
 
-    assert fingerprint(event).hex() == golden["fingerprint"]
-    same = OrderCompleted.model_validate(raw | {"occurred_at": datetime(2026, 1, 31, 12, tzinfo=UTC)})
-    assert fingerprint(same) == fingerprint(event)
+    assert fingerprint(order).hex() == golden["fingerprint"]
+    for same in (
+        {"occurred_at": datetime(2026, 1, 31, 12, tzinfo=UTC)},
+        {"occurred_at": "2026-01-31T13:00:00+01:00"},
+        {"amount": 12.5},
+        {"channel": "web"},
+    ):
+        assert fingerprint(order_of(OrderCompleted.model_validate(raw | same))) == fingerprint(order)
+    for other in ({"amount": "12.51"}, {"order_id": "P"}, {"cost": "0"}, {"product_lines": ["pumps"]}):
+        changed = fingerprint(order_of(OrderCompleted.model_validate(raw | other)))
+        assert changed[:8] == fingerprint(order)[:8]
+        assert changed != fingerprint(order)
+
+
+def test_an_amount_of_more_than_64_bits_has_a_fingerprint() -> None:
+    """The largest amounts, in billionths, are beyond what MessagePack can hold."""
+    order = Order("order.completed", "e-1", "A", 0, NANO_MAX, "EUR")
+
+    assert fingerprint(order) != fingerprint(msgspec.structs.replace(order, amount_nano=NANO_MAX - 1))
 
 
 @table("""

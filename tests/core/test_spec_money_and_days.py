@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from models.codec import pack
 from models.fields import epoch_ms, from_epoch_ms
+from models.orders import nano_of
 from processors.account import apply
 from processors.context import Context, MissingRateError, date_of, day_of_date
 from processors.publish import snapshot
@@ -45,7 +46,7 @@ def test_rounding_to_minor_units(row: Row) -> None:
     """Amounts become whole minor units of the reporting currency, half to even."""
     context = Context(policy_of(reporting_currency=row["reporting"]))
 
-    assert context.to_minor(Decimal(row["amount"]), row["currency"], FIRST_DAY) == int(row["minor"])
+    assert context.to_minor(nano_of(Decimal(row["amount"])), row["currency"], FIRST_DAY) == int(row["minor"])
 
 
 @table("""
@@ -68,9 +69,9 @@ def test_conversion(row: Row) -> None:
 
     if row["minor"] == "missing":
         with pytest.raises(MissingRateError, match=f"{row['currency']} on {date_of(day)}"):
-            context.to_minor(Decimal(row["amount"]), row["currency"], day)
+            context.to_minor(nano_of(Decimal(row["amount"])), row["currency"], day)
     else:
-        assert context.to_minor(Decimal(row["amount"]), row["currency"], day) == int(row["minor"])
+        assert context.to_minor(nano_of(Decimal(row["amount"])), row["currency"], day) == int(row["minor"])
 
 
 _RICH: Final = {"USD": [{"since": "2026-01-01", "rate": "1000000000"}]}
@@ -177,7 +178,7 @@ def test_money_as_text(row: Row) -> None:
 def test_undoing_an_amount_leaves_nothing(amount: Decimal, currency: str) -> None:
     """An amount and the same amount taken back are opposite to the last minor unit, and half a unit off at most."""
     context = Context(policy_of(reporting_currency=currency))
-    minor = context.to_minor(amount, currency, 0)
+    minor = context.to_minor(nano_of(amount), currency, 0)
 
     assert abs(Decimal(context.to_decimal_text(minor)) - amount) * 2 <= Decimal(10) ** -context.reporting_digits
     assert context.to_decimal_text(-minor).removeprefix("-") == context.to_decimal_text(minor)
