@@ -92,7 +92,8 @@ class AccountState(msgspec.Struct, array_like=True, gc=False):
     """The last revision published as a snapshot."""
     tier_sequence: int = 0
     churn_sequence: int = 0
-    policy_version: str = ""
+    configuration: str = ""
+    """Policy and churn model of the last evaluation."""
     as_of_ms: int = 0
     as_of_day: int = 0
     due_day: int | None = None

@@ -86,7 +86,7 @@ def apply(  # noqa: PLR0913  # two moments: what time it is, and how far time ha
         state = AccountState(
             event.account_id,
             incarnation=incarnation,
-            policy_version=context.policy_version,
+            configuration=context.configuration,
             portfolio_version=context.portfolio_version,
         )
     elif (outcome := _ignored(state, event, print_)) is not None:
@@ -224,7 +224,7 @@ def _catch_up(state: AccountState, last_day: int, context: Context) -> list[Outp
     A due day is evaluated under new cut points at once; what they alone did is found out if the tier changed.
     """
     outputs: list[OutputEvent] = []
-    if state.policy_version != context.policy_version:
+    if state.configuration != context.configuration:
         outputs += _conclude(state, state.as_of_ms, state.as_of_day, publish.Trigger(Cause.CONFIGURATION), context)
     while (due_day := state.due_day) is not None and due_day <= last_day:
         moment_ms = max(state.as_of_ms, context.start_of_day_ms(due_day))

@@ -203,7 +203,8 @@ class Context:
         self.predictor = None if model is None else compiled(model)
         self.model_version = RULE_MODEL_VERSION if model is None else model.version
         self.portfolio_version = 0 if cuts is None else cuts.version
-        self.policy_version = policy.version
+        self.configuration = policy.version if model is None else f"{policy.version}+{model.version}"
+        """Names policy and churn model together."""
         self.reporting_digits = MINOR_DIGITS[policy.reporting_currency]
         self.major: int = 10**self.reporting_digits
         self._nano_a_minor: int = 10 ** (AMOUNT_DECIMALS - self.reporting_digits)

@@ -98,7 +98,7 @@ def settle(state: AccountState, evaluation: Evaluation, as_of_ms: int, context: 
     state.due_day = evaluation.due_day
     state.as_of_day = evaluation.as_of_day
     state.as_of_ms = as_of_ms
-    state.policy_version = context.policy_version
+    state.configuration = context.configuration
     state.portfolio_version = context.portfolio_version
     state.year_revenue_minor = _within(evaluation.year.revenue_minor)
     profit = evaluation.ranked_profit_minor

@@ -234,7 +234,7 @@ def snapshot(state: AccountState, context: Context) -> Snapshot:
             satisfaction=_rounded(parts[SATISFACTION]),
         ),
         actions=actions_of(context.policy.actions, Tier(state.tier or Tier.UNRATED), figures, phase, parts),
-        policy_version=state.policy_version,
+        policy_version=context.policy.version,
         model_version=context.model_version,
     )
 

@@ -11,7 +11,6 @@ from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 from models.codec import StateFormatError
 from models.events import InputTopic
-from models.policy import Policy
 from processors.context import Context
 from processors.partition import Partition
 from stream.checkpoint import (
@@ -72,7 +71,7 @@ def restore(
     checkpoint, records, marks = _read_changelog(partition, end, accounts, settings, deadline)
     positions = _positions(partition, committed, checkpoint, cluster, settings)
     if checkpoint is not None:
-        _check_policy(checkpoint, context.policy, numbered=settings.policy_file is not None)
+        _check_policy(checkpoint, context, numbered=settings.policy_file is not None)
         if marks > 0:
             _check_secret(checkpoint, context.erasure_secret)
         accounts.set_clock(checkpoint.clock_ms)
@@ -202,8 +201,9 @@ def _positions(
     return positions
 
 
-def _check_policy(checkpoint: Checkpoint, policy: Policy, *, numbered: bool) -> None:
+def _check_policy(checkpoint: Checkpoint, context: Context, *, numbered: bool) -> None:
     """Refuse a policy that cannot follow the checkpoint's; `numbered` if a file says its revision."""
+    policy = context.policy
     if policy.revision < checkpoint.policy_revision:
         raise RestoreError(
             f"the policy's revision is {policy.revision}, the state's {checkpoint.policy_revision}: "
@@ -222,8 +222,10 @@ def _check_policy(checkpoint: Checkpoint, policy: Policy, *, numbered: bool) -> 
             f"{REBUILD}"
         )
     # The default policy has the same revision for ever, whatever a release or another currency makes of it.
-    if numbered and policy.revision == checkpoint.policy_revision and policy.version != checkpoint.policy_in_force:
+    same = policy.revision == checkpoint.policy_revision
+    if numbered and same and context.configuration != checkpoint.policy_in_force:
         raise RestoreError(
-            f"policy {policy.version} has the revision {policy.revision} of another one, {checkpoint.policy_in_force}, "
+            f"policy {context.configuration} has the revision {policy.revision} of another one, "
+            f"{checkpoint.policy_in_force}, "
             "which the state was kept with: workers cannot tell which is newer; raise `revision` in the policy file"
         )

@@ -47,6 +47,7 @@ _ALLOWED: Final[dict[str, str]] = {
     "topic_prefix": _NAME_ALLOWED,
     "input_topic_prefix": _NAME_ALLOWED,
     "policy_file": "a path",
+    "churn_model_file": "a path",
     "reporting_currency": "an ISO 4217 code in capitals, as EUR",
 }
 
@@ -121,6 +122,9 @@ class Settings(BaseSettings):
     )
     policy_file: Path | None = Field(
         None, description="The policy, a TOML file. A worker needs this or `REPORTING_CURRENCY`."
+    )
+    churn_model_file: Path | None = Field(
+        None, description="The churn model, a JSON file of `account-health calibrate`. Default: the policy's rule."
     )
     reporting_currency: CurrencyCode | None = Field(
         None,

@@ -96,7 +96,7 @@ class PartitionTask:
         """Since when snapshots wait for the task to catch up, or for a new policy to reach every account."""
         self._place = place
         self._committed_positions = dict(self.positions)
-        version = self.accounts.context.policy.version
+        version = self.accounts.context.configuration
         # Told with the next commit, whichever that is: opening alone is no news.
         self._opened: OpenStep | None = OpenStep(restored.settled_policy_version is None)
         if restored.settled_policy_version not in {None, version}:
@@ -233,8 +233,8 @@ class PartitionTask:
             },
             clock_ms=self.accounts.clock_ms,
             policy_revision=policy.revision,
-            policy_version=policy.version if self.accounts.stale_count() == 0 else UNSETTLED,
-            policy_in_force=policy.version,
+            policy_version=self.accounts.context.configuration if self.accounts.stale_count() == 0 else UNSETTLED,
+            policy_in_force=self.accounts.context.configuration,
             reporting_currency=policy.reporting_currency,
             reporting_timezone=policy.reporting_timezone,
             horizon_days=policy.horizon_days,

@@ -20,9 +20,10 @@ from stream.app import build_app
 from stream.cluster import ClusterError
 from stream.engine import Engine
 from stream.health import Health
+from stream.judgement import context_of
 from stream.monitor import Monitor
 from stream.probes import ProbeServer
-from stream.settings import Settings, effective, env_name, policy_of
+from stream.settings import Settings, effective, env_name
 from stream.telemetry import Metrics
 
 _log = logging.getLogger(__name__)
@@ -33,12 +34,10 @@ def run_worker(settings: Settings) -> NoReturn:
     """Run a worker until SIGTERM or SIGINT; ends the process.
 
     Raises:
-        SettingsError, PolicyError: before anything is started.
+        SettingsError, PolicyError, ChurnModelError: before anything is started.
     """
-    policy = policy_of(settings)
+    context = context_of(settings)
     logs.configure(settings.log_level, settings.log_format)
-    secret = settings.erasure_secret
-    context = Context(policy, b"" if secret is None else secret.get_secret_value().encode())
     asyncio.run(_run(settings, context))
     raise AssertionError("a worker ends its process")
 

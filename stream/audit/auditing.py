@@ -9,7 +9,6 @@ from typing import Any, Final, NamedTuple
 from confluent_kafka import Message
 
 from models.events import InputTopic
-from models.policy import Policy
 from processors.context import Context
 from stream.audit.changelog import Written, transactions
 from stream.audit.ledger import (
@@ -52,17 +51,15 @@ class Audit:
 
     Args:
         settings: of the workers.
-        policies: every policy that was in force, or those that are known; the present one first.
+        contexts: every policy and churn model that was in force, or those that are known; the present ones first.
         on_progress: told what is being done.
 
     Raises:
         ClusterError: if the topics cannot be worked with.
     """
 
-    def __init__(self, settings: Settings, policies: Iterable[Policy], on_progress: OnProgress) -> None:
-        secret = settings.erasure_secret
-        key = b"" if secret is None else secret.get_secret_value().encode()
-        self._contexts = {policy.version: Context(policy, key) for policy in policies}
+    def __init__(self, settings: Settings, contexts: Iterable[Context], on_progress: OnProgress) -> None:
+        self._contexts = {context.configuration: context for context in contexts}
         self._settings = settings
         self._names = settings.topics
         self._cluster = Cluster(settings)

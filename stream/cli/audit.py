@@ -8,11 +8,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from models.churn_model import load_churn_model
 from models.policy import load_policy
+from processors.context import Context
 from stream.audit.auditing import Audit
 from stream.audit.report import Fault, PartitionReport
 from stream.cli.shell import EXIT_FAILED, errors_as_text, fail, settings_or_exit, wide_console
-from stream.settings import policy_of
+from stream.judgement import context_of
 
 _OUTPUT_FAULTS = (Fault.MISSING, Fault.TWICE, Fault.DIFFERENT, Fault.UNEXPECTED)
 
@@ -26,6 +28,10 @@ def audit(
     policy: Annotated[
         list[Path] | None,
         typer.Option(help="A policy that was in force before the present one; may be given several times."),
+    ] = None,
+    churn_model: Annotated[
+        list[Path] | None,
+        typer.Option(help="A churn model that was in force before the present one; may be given several times."),
     ] = None,
     json_file: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write the result as JSON, too.")
@@ -42,8 +48,11 @@ def audit(
     settings = settings_or_exit()
     console = Console(stderr=True)
     with errors_as_text(settings), console.status("starting") as status:
-        policies = [policy_of(settings), *(load_policy(path) for path in policy or ())]
-        reports = Audit(settings, policies, status.update).run()
+        present = context_of(settings)
+        policies = [present.policy, *(load_policy(path) for path in policy or ())]
+        models = [present.model, None, *(load_churn_model(path) for path in churn_model or ())]
+        contexts = [Context(one, present.erasure_secret, model=model) for one in policies for model in models]
+        reports = Audit(settings, contexts, status.update).run()
     _print(reports)
     if json_file is not None:
         ok = not _verdict(reports, from_beginning=from_beginning)

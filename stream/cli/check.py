@@ -6,9 +6,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from models.policy import Policy, PolicyError, load_policy
+from models.churn_model import ChurnModelError
+from models.policy import PolicyError, load_policy
+from processors.context import Context
 from stream.cli.shell import EXIT_USAGE, fail
-from stream.settings import Settings, SettingsError, effective, env_name, load_settings, policy_of
+from stream.judgement import context_of
+from stream.settings import Settings, SettingsError, effective, env_name, load_settings
 
 
 def check() -> None:
@@ -18,17 +21,17 @@ def check() -> None:
     """
     errors: list[str] = []
     settings: Settings | None = None
-    policy: Policy | None = None
+    context: Context | None = None
     try:
         settings = load_settings(os.environ)
-        policy = policy_of(settings)
-    except (SettingsError, PolicyError) as error:
+        context = context_of(settings)
+    except (SettingsError, PolicyError, ChurnModelError) as error:
         errors += str(error).splitlines()
     if settings is None:
         errors += _policy_errors()
-    if errors or settings is None or policy is None:
+    if errors or settings is None or context is None:
         fail(errors, EXIT_USAGE)
-    _print(settings, policy)
+    _print(settings, context)
 
 
 def _policy_errors() -> list[str]:
@@ -43,7 +46,8 @@ def _policy_errors() -> list[str]:
     return []
 
 
-def _print(settings: Settings, policy: Policy) -> None:
+def _print(settings: Settings, context: Context) -> None:
+    policy = context.policy
     table = Table("setting", "in force", title="Settings")
     for name, value in effective(settings):
         table.add_row(name, value)
@@ -52,6 +56,7 @@ def _print(settings: Settings, policy: Policy) -> None:
     judged.add_row("source", source)
     judged.add_row("revision", str(policy.revision))
     judged.add_row("version", policy.version)
+    judged.add_row("churn model", context.model_version)
     judged.add_row("currency", policy.reporting_currency)
     judged.add_row("time zone", policy.reporting_timezone)
     judged.add_row("windows", ", ".join(f"{days} days" for days in policy.window_days))

@@ -10,18 +10,21 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from models.churn_model import ChurnModelError
 from models.fields import from_epoch_ms
 from models.policy import PolicyError, load_policy
 from processors.context import Context
 from stream.cli.shell import EXIT_USAGE, fail
 from stream.files import FileError
+from stream.judgement import model_for
 from stream.replay import DEFAULT_PARTITIONS, Replay, ReplayError, Summary, default_policy, total_bytes
 
 
-def replay(
+def replay(  # noqa: PLR0913, PLR0917  # the flags of a command
     events: Annotated[list[Path], typer.Argument(help="Files of events, .jsonl, also .xz or .gz.")],
     out: Annotated[Path, typer.Option(help="Folder for the outputs.")],
     policy: Annotated[Path | None, typer.Option(help="Policy file. Default: the default policy.")] = None,
+    model: Annotated[Path | None, typer.Option(help="Churn model file. Default: the policy's rule.")] = None,
     until: Annotated[
         datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Last day that counts, as of its end.")
     ] = None,
@@ -43,12 +46,15 @@ def replay(
             in_force = load_policy(policy)
         started = time.perf_counter()
         run = Replay(
-            Context(in_force), time.time_ns() // 1_000_000, None if until is None else until.date(), partitions
+            Context(in_force, model=model_for(model, in_force)),
+            time.time_ns() // 1_000_000,
+            None if until is None else until.date(),
+            partitions,
         )
         with _progress(console) as progress:
             task = progress.add_task("events", total=total_bytes(events))
             summary = run.run(events, out, lambda size: progress.advance(task, size))
-    except (FileError, PolicyError, ReplayError) as error:
+    except (FileError, PolicyError, ChurnModelError, ReplayError) as error:
         fail(str(error), EXIT_USAGE)
     except OSError as error:
         fail(f"{error.filename or out}: {error.strerror}")

@@ -11,6 +11,7 @@ from confluent_kafka import KafkaException
 from kafka.errors import KafkaError
 from rich.console import Console
 
+from models.churn_model import ChurnModelError
 from models.policy import PolicyError
 from stream.administration import AdministrationError
 from stream.checkpoint import CheckpointError
@@ -52,7 +53,7 @@ def errors_as_text(settings: Settings) -> Generator[None]:
     """End with a line instead of a traceback when a file, a setting or Kafka is to blame."""
     try:
         yield
-    except (FileError, SettingsError, PolicyError) as error:
+    except (FileError, SettingsError, PolicyError, ChurnModelError) as error:
         fail(str(error), EXIT_USAGE)
     except (AdministrationError, CheckpointError, ClusterError, ReadingError) as error:
         fail(str(error))

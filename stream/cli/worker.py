@@ -1,5 +1,6 @@
 """`account-health worker`: the service."""
 
+from models.churn_model import ChurnModelError
 from models.policy import PolicyError
 from stream.cli.shell import EXIT_USAGE, fail, settings_or_exit
 from stream.settings import SettingsError
@@ -13,5 +14,5 @@ def worker() -> None:
 
     try:
         run_worker(settings)
-    except (SettingsError, PolicyError) as error:
+    except (SettingsError, PolicyError, ChurnModelError) as error:
         fail(str(error), EXIT_USAGE)
