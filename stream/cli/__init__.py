@@ -6,6 +6,7 @@ from stream.cli import dead_letters, positions, topics
 from stream.cli.audit import audit
 from stream.cli.check import check
 from stream.cli.demo import demo
+from stream.cli.explain import explain
 from stream.cli.importing import import_events
 from stream.cli.produce import produce
 from stream.cli.reference import reference
@@ -32,6 +33,7 @@ app.command("audit")(audit)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.command("check")(check)
 app.command("produce")(produce)
+app.command("explain")(explain)
 app.command("tail")(tail)
 app.command("reference", hidden=True)(reference)
 

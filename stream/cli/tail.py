@@ -1,7 +1,6 @@
 """`account-health tail`: what the system publishes, as it is published, for people."""
 
 import json
-import re
 import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -17,23 +16,13 @@ from rich.text import Text
 from models.fields import from_epoch_ms
 from stream.cli.shell import EXIT_USAGE, errors_as_text, fail, settings_or_exit
 from stream.settings import Settings
+from stream.terminal import LEVEL_STYLES, TIER_STYLES, moment_text, plain
 from stream.topics import CHURN_RISK, DEAD_LETTERS, TIER_CHANGES, DeadLetterHeader, Topic
 
 _POLL_MS: Final = 500
 _BOOTSTRAP_TIMEOUT_MS: Final = 10_000
 _DELTAS_SHOWN: Final = 3
-_UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
-"""Control characters, and those that turn the direction of text: both could fake a line."""
-
-_TIER_STYLES: Final = {
-    "key": "bold magenta",
-    "growth": "green",
-    "standard": "cyan",
-    "basic": "yellow",
-    "unrated": "dim",
-}
 _DIRECTION_STYLES: Final = {"promoted": "green", "demoted": "red", "withdrawn": "red"}
-_LEVEL_STYLES: Final = {"lost": "bold red", "high": "red", "medium": "yellow", "low": "green"}
 
 
 @unique
@@ -117,12 +106,12 @@ def tier_line(record: ConsumerRecord) -> Text:
     body = _body(record)
     line = _begin(body.get("occurred_at"), body.get("account_id"))
     before = body.get("previous_tier") or "—"
-    line.append(f"{before:>8}", _TIER_STYLES.get(before, ""))
+    line.append(f"{before:>8}", TIER_STYLES.get(before, ""))
     line.append(" → ", _DIRECTION_STYLES.get(str(body.get("direction")), ""))
-    tier = _plain(body.get("tier"))
-    line.append(f"{tier:<8}", _TIER_STYLES.get(tier, ""))
+    tier = plain(body.get("tier"))
+    line.append(f"{tier:<8}", TIER_STYLES.get(tier, ""))
     line.append(f"  {_number(body.get('score_before'))} → {_number(body.get('score'))}")
-    line.append(f"  {_plain(body.get('cause')):<13}", "italic")
+    line.append(f"  {plain(body.get('cause')):<13}", "italic")
     deltas = sorted(_deltas(body), key=lambda one: -abs(one[1]))[:_DELTAS_SHOWN]
     for index, (name, delta) in enumerate(deltas):
         line.append(", " if index else "  ")
@@ -134,29 +123,29 @@ def churn_line(record: ConsumerRecord) -> Text:
     """Return a churn event as a line: when, who, how likely, why, how much is at stake."""
     body = _body(record)
     line = _begin(body.get("occurred_at"), body.get("account_id"))
-    before, level = body.get("previous_level") or "—", _plain(body.get("level"))
-    line.append(f"{_plain(before):>8} → ")
-    line.append(f"{level:<8}", _LEVEL_STYLES.get(level, ""))
+    before, level = body.get("previous_level") or "—", plain(body.get("level"))
+    line.append(f"{plain(before):>8} → ")
+    line.append(f"{level:<8}", LEVEL_STYLES.get(level, ""))
     risk = body.get("risk")
     line.append(f"  risk {risk:>6.1%}" if isinstance(risk, int | float) else "  risk      –")
     if body.get("silent_days") is not None:
-        line.append(f"  silent {_plain(body['silent_days'])} d")
+        line.append(f"  silent {plain(body['silent_days'])} d")
     if body.get("value_at_stake") is not None:
-        line.append(f"  at stake {_plain(body['value_at_stake'])}", "bold")
+        line.append(f"  at stake {plain(body['value_at_stake'])}", "bold")
     if reasons := body.get("reasons"):
-        line.append(f"  {', '.join(_plain(one) for one in reasons)}", "italic")
+        line.append(f"  {', '.join(plain(one) for one in reasons)}", "italic")
     return line
 
 
 def dead_letter_line(record: ConsumerRecord) -> Text:
     """Return a dead letter as a line: when, why, which record."""
     headers = _headers(record)
-    line = Text(f"{_moment(from_epoch_ms(record.timestamp))}  ")
-    line.append(f"{_plain(headers.get(DeadLetterHeader.REASON, '?')):<20}", "red")
+    line = Text(f"{moment_text(from_epoch_ms(record.timestamp))}  ")
+    line.append(f"{plain(headers.get(DeadLetterHeader.REASON, '?')):<20}", "red")
     where = [DeadLetterHeader.TOPIC, DeadLetterHeader.PARTITION, DeadLetterHeader.OFFSET]
-    topic, partition, offset = (_plain(headers.get(name, "?")) for name in where)
+    topic, partition, offset = (plain(headers.get(name, "?")) for name in where)
     line.append(f"{topic}[{partition}]@{offset}", "cyan")
-    line.append(f"  {_plain(headers.get(DeadLetterHeader.DETAIL, ''))}")
+    line.append(f"  {plain(headers.get(DeadLetterHeader.DETAIL, ''))}")
     return line
 
 
@@ -191,13 +180,9 @@ def _begin(occurred_at: Any, account_id: Any) -> Text:
         moment = datetime.fromisoformat(str(occurred_at)).astimezone(UTC)
     except ValueError:
         moment = None
-    line = Text(f"{_moment(moment) if moment else _plain(occurred_at)}  ")
-    line.append(f"{_plain(account_id):<12}  ", "bold")
+    line = Text(f"{moment_text(moment) if moment else plain(occurred_at)}  ")
+    line.append(f"{plain(account_id):<12}  ", "bold")
     return line
-
-
-def _moment(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%d %H:%M:%SZ")
 
 
 def _number(value: Any) -> str:
@@ -206,9 +191,5 @@ def _number(value: Any) -> str:
 
 def _deltas(body: dict[str, Any]) -> Iterator[tuple[str, float]]:
     for component in body.get("components") or ():
-        if component.get("delta"):
-            yield _plain(component.get("name")), float(component["delta"])
-
-
-def _plain(value: Any) -> str:
-    return _UNPRINTABLE.sub("�", str(value))
+        if component.get("delta_hundredths"):
+            yield plain(component.get("name")), component["delta_hundredths"] / 100
