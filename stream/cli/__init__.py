@@ -4,6 +4,7 @@ import typer
 
 from stream.cli import dead_letters, positions, topics
 from stream.cli.audit import audit
+from stream.cli.backtest import backtest
 from stream.cli.check import check
 from stream.cli.demo import demo
 from stream.cli.explain import explain
@@ -26,6 +27,7 @@ app.command("demo")(demo)
 app.command("import")(import_events)
 app.command("simulate")(simulate)
 app.command("replay")(replay)
+app.command("backtest")(backtest)
 app.command("worker")(worker)
 app.add_typer(topics.app, name="topics")
 app.add_typer(positions.app, name="positions")

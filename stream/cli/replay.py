@@ -51,7 +51,7 @@ def replay(  # noqa: PLR0913, PLR0917  # the flags of a command
             None if until is None else until.date(),
             partitions,
         )
-        with _progress(console) as progress:
+        with progress_bar(console) as progress:
             task = progress.add_task("events", total=total_bytes(events))
             summary = run.run(events, out, lambda size: progress.advance(task, size))
     except (FileError, PolicyError, ChurnModelError, ReplayError) as error:
@@ -61,7 +61,8 @@ def replay(  # noqa: PLR0913, PLR0917  # the flags of a command
     _print(console, summary, time.perf_counter() - started)
 
 
-def _progress(console: Console) -> Progress:
+def progress_bar(console: Console) -> Progress:
+    """Return a progress bar for bytes of files."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),

@@ -1,0 +1,158 @@
+"""`account-health backtest`: what another policy would have done."""
+
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Final
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from models.churn_model import ChurnModelError
+from models.policy import Policy, PolicyError, load_policy
+from processors.context import Context, day_of_date
+from stream.backtest.comparison import Comparison, Truth, compare
+from stream.backtest.history import History, order_days, replayed
+from stream.backtest.report import html
+from stream.cli.replay import progress_bar
+from stream.cli.shell import EXIT_USAGE, fail
+from stream.files import FileError
+from stream.judgement import model_for
+from stream.replay import DEFAULT_PARTITIONS, ReplayError, default_policy, total_bytes
+
+_MOVES_SHOWN: Final = 20
+
+
+def backtest(  # noqa: PLR0913, PLR0917  # the flags of a command
+    events: Annotated[list[Path], typer.Argument(help="Files of events, .jsonl, also .xz or .gz.")],
+    policy: Annotated[Path, typer.Option(help="Policy file to try.")],
+    against: Annotated[
+        Path | None, typer.Option(help="Policy file to compare with. Default: the default policy.")
+    ] = None,
+    model: Annotated[Path | None, typer.Option(help="Churn model file to try. Default: the policy's rule.")] = None,
+    against_model: Annotated[
+        Path | None, typer.Option(help="Churn model file to compare with. Default: the policy's rule.")
+    ] = None,
+    until: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Last day that counts, as of its end.")
+    ] = None,
+    left_after_days: Annotated[
+        int | None,
+        typer.Option(min=1, help="A silence of as many days is a departure. Default: `lost_days` of --against."),
+    ] = None,
+    partitions: Annotated[
+        int, typer.Option(min=1, max=1000, help="Of the worker's inputs; matters for late events only.")
+    ] = DEFAULT_PARTITIONS,
+    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write all differences.")] = None,
+    html_file: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write a report with plots.")] = None,
+) -> None:
+    """Replay a history under two policies and tell what is different.
+
+    Who ends in another tier and why, which alerts would have come or not, how many changes were undone within 30
+    days, and how well each policy's alerts foretold who left.
+    """
+    console = Console(stderr=True)
+    try:
+        tried = load_policy(policy)
+        held = _held(events, against, tried)
+        old_context = Context(held, model=model_for(against_model, held))
+        new_context = Context(tried, model=model_for(model, tried))
+        latest_ms = time.time_ns() // 1_000_000
+        last = None if until is None else until.date()
+        size = total_bytes(events)
+        with progress_bar(console) as progress:
+
+            def history_of(name: str, context: Context) -> History:
+                task = progress.add_task(name, total=size)
+                return replayed(context, events, latest_ms, last, partitions, lambda read: progress.advance(task, read))
+
+            old, new = history_of("in force", old_context), history_of("tried", new_context)
+        end_ms = latest_ms if last is None else old_context.end_of_day_ms(day_of_date(last))
+        ordered = order_days(events, old_context, end_ms)
+        last_ms = old.summary.last_ms
+        end_day = old_context.day_of(end_ms if last is not None or last_ms is None else last_ms)
+        truth = Truth(ordered, end_day, left_after_days or held.churn.lost_days)
+        comparison = compare(old, new, truth, old_context)
+    except (FileError, PolicyError, ChurnModelError, ReplayError) as error:
+        fail(str(error), EXIT_USAGE)
+    except OSError as error:
+        fail(f"{error.filename}: {error.strerror}")
+    _print(comparison)
+    names = ("the default policy" if against is None else against.stem, policy.stem)
+    try:
+        if json_file is not None:
+            json_file.write_bytes(msgspec.json.format(msgspec.json.encode(comparison), indent=2) + b"\n")
+        if html_file is not None:
+            html_file.write_text(html(comparison, *names), encoding="utf-8")
+    except OSError as error:
+        fail(f"{error.filename}: {error.strerror}")
+
+
+def _held(events: list[Path], against: Path | None, tried: Policy) -> Policy:
+    if against is not None:
+        held = load_policy(against)
+        if held.reporting_currency != tried.reporting_currency:
+            raise PolicyError(
+                f"the policies report in {held.reporting_currency} and {tried.reporting_currency}: their accounts "
+                "cannot be compared"
+            )
+        return held
+    default = default_policy(events)
+    # Another currency or time zone would be another business.
+    return default.model_copy(
+        update={
+            "reporting_currency": tried.reporting_currency,
+            "reporting_timezone": tried.reporting_timezone,
+            "rates": tried.rates,
+        }
+    )
+
+
+def _print(comparison: Comparison) -> None:
+    console = Console()
+    table = Table("", "in force", "tried", title="What if", title_justify="left")
+    old, new = comparison.old, comparison.new
+    table.add_row("policy", old.policy_version, new.policy_version)
+    table.add_row("tier changes", str(old.tier_changes), str(new.tier_changes))
+    table.add_row("of them undone within 30 days", str(old.flaps), str(new.flaps))
+    for tier in ("key", "growth", "standard", "basic", "unrated"):
+        table.add_row(f"accounts {tier}", str(old.tiers.get(tier, 0)), str(new.tiers.get(tier, 0)))
+    for level in ("medium", "high", "lost"):
+        row = (str(side.churn_events.get(level, 0)) for side in (old, new))
+        table.add_row(f"events {level}", *row)
+    for before, after in zip(old.foretold, new.foretold, strict=True):
+        name = f"alerts {before.level} or worse"
+        table.add_row(f"{name}: precision", _share(before.precision), _share(after.precision))
+        table.add_row(f"{name}: recall", _share(before.recall), _share(after.recall))
+        table.add_row(f"{name}: days ahead", _days(before.lead_days), _days(after.lead_days))
+    console.print(table)
+    moves = comparison.moves
+    console.print(
+        f"{len(moves)} of {comparison.accounts} accounts end in another tier; "
+        f"{len(comparison.alerts_only_new)} alerts more, {len(comparison.alerts_only_old)} fewer"
+    )
+    if not moves:
+        return
+    shown = Table("account", "in force", "tried", "score", "why", title="Who moves", title_justify="left")
+    for move in moves[:_MOVES_SHOWN]:
+        deltas = ", ".join(f"{name} {delta:+.2f}" for name, delta in move.deltas.items())
+        score = f"{_score(move.old_score)} → {_score(move.new_score)}"
+        why = f"{move.why}: {deltas}" if deltas else move.why
+        shown.add_row(move.name or move.account_id, move.old_tier or "–", move.new_tier or "–", score, why)
+    if len(moves) > _MOVES_SHOWN:
+        shown.caption = f"and {len(moves) - _MOVES_SHOWN} more: --json FILE lists all"
+    console.print(shown)
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1%}"
+
+
+def _days(value: float | None) -> str:
+    return "–" if value is None else f"{value:.0f}"
+
+
+def _score(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"
