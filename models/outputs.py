@@ -1,10 +1,10 @@
-"""Output events and snapshots: what downstream services subscribe to.
+"""Output events: what downstream services subscribe to.
 
 The body holds nothing of the run. Scores and points are numbers with two decimals; money is a decimal string in the
 reporting currency; days are local dates of the policy's time zone.
 """
 
-from datetime import date, datetime
+from datetime import datetime
 from enum import StrEnum, unique
 from typing import Annotated, Literal
 
@@ -144,14 +144,16 @@ class AccountType(StrEnum):
     """Among those that ask most for each order, and that buy most."""
 
 
-class _Output(BaseModel):
+class Output(BaseModel):
+    """Base of all that is published: immutable, and nothing but its fields."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 Points = Annotated[float, Field(ge=0, le=100)]
 
 
-class ComponentChange(_Output):
+class ComponentChange(Output):
     """One component before and after, points in hundredths; the deltas of all sum exactly to the score's."""
 
     name: str
@@ -163,7 +165,7 @@ class ComponentChange(_Output):
     delta_hundredths: int
 
 
-class WindowFigures(_Output):
+class WindowFigures(Output):
     """Sums over one rolling window."""
 
     revenue: str
@@ -176,7 +178,7 @@ class WindowFigures(_Output):
     """Share of the revenue with a known cost; null without revenue."""
 
 
-class RfmFigures(_Output):
+class RfmFigures(Output):
     """Recency, frequency and monetary value, each from 1 to 5, 5 being best, and the segment of their cell."""
 
     r: Annotated[int, Field(ge=1, le=5)]
@@ -185,7 +187,7 @@ class RfmFigures(_Output):
     segment: RfmSegment
 
 
-class Classes(_Output):
+class Classes(Output):
     """Relative classes; null until a portfolio exists, or where too little is known of the account."""
 
     abc_revenue: Abc | None = None
@@ -197,7 +199,7 @@ class Classes(_Output):
     account_types: list[AccountType] = []
 
 
-class _AccountOutput(_Output):
+class _AccountOutput(Output):
     account_id: str
     sequence: int
     """Gap-free for the account, its incarnation and the topic; starts at 1."""
@@ -266,136 +268,3 @@ class AccountRecovered(_ChurnOutput):
 
 ChurnEvent = ChurnRiskChanged | AccountLost | AccountRecovered
 OutputEvent = TierChanged | ChurnEvent
-
-
-class Component(_Output):
-    """One component of the score, its share of the points, and the parts it was made of."""
-
-    name: str
-    score: Points | None
-    weight: int
-    points: Points
-    parts: dict[str, float | None]
-
-
-class Lifetime(_Output):
-    """Since the first order."""
-
-    first_order: date | None
-    last_order: date | None
-    orders: int
-    revenue: str
-    profit: str | None
-
-
-class ChurnFigures(_Output):
-    """The risk of losing the account."""
-
-    risk: float | None
-    level: ChurnLevel
-    horizon_days: int
-    reasons: list[ChurnReason]
-    value_at_stake: str | None
-    lost_on: date | None
-    """Since when the account counts as lost; null if it does not."""
-    value_lost: str | None
-    """What a year with it was worth when it was lost."""
-
-
-class Action(_Output):
-    """A recommended action, and the churn reasons that speak for it."""
-
-    name: str
-    reasons: list[ChurnReason]
-
-
-class SupportFigures(_Output):
-    """Support of the last 90 days (setting)."""
-
-    open: int
-    severe: int
-    breaches_90d: int
-    satisfaction: float | None
-
-
-class PortfolioFigures(_Output):
-    """The account among all others; null until a portfolio exists."""
-
-    revenue_rank: int | None = None
-    revenue_share: float | None = None
-    version: int | None = None
-
-
-class RatingFigure(_Output):
-    """A rating from 0 to 100 and the day on which it was given."""
-
-    value: float
-    rated_at: date
-
-
-class BudgetFigure(_Output):
-    """What the customer could spend in a year."""
-
-    amount: str
-    currency: str
-    """The reporting currency, whichever one the profile named."""
-
-
-class OverrideFigure(_Output):
-    """A tier set by hand until the end of a day."""
-
-    tier: Tier
-    reason: str
-    until: date
-
-
-class ProfileFigures(_Output):
-    """What the last accepted profile says: an editor sends all of it again, with the next version."""
-
-    version: int
-    customer_since: date | None
-    segment: str | None
-    industry: str | None
-    region: str | None
-    owner: str | None
-    crm_url: str | None
-    budget: BudgetFigure | None
-    renewal_on: date | None
-    parent_id: str | None
-    ratings: dict[str, RatingFigure]
-    override: OverrideFigure | None
-
-
-class Snapshot(_Output):
-    """The account's whole current health."""
-
-    account_id: str
-    incarnation: int
-    """How often an account of this id was erased before; the revision begins again with it."""
-    name: str | None
-    profile: ProfileFigures | None
-    """Null before the first profile; its name stands above."""
-    currency: str
-    """The reporting currency, of all money that names no other."""
-    as_of: datetime
-    revision: int
-    tier: Tier
-    score: Points | None
-    confidence: float
-    components: list[Component]
-    windows: dict[str, WindowFigures]
-    lifetime: Lifetime
-    classes: Classes
-    lifecycle: Lifecycle
-    scorecard: str | None
-    """The entry of the policy's `scorecards` that gave the weights; null for the general ones."""
-    override_until: date | None
-    """Last day of a tier set by hand; null without one."""
-    veto: str | None
-    """The policy's veto that holds the tier down; null without one."""
-    churn: ChurnFigures
-    portfolio: PortfolioFigures
-    support: SupportFigures
-    actions: list[Action]
-    policy_version: str
-    model_version: str

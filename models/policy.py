@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
+from models.actions import DEFAULT_ACTIONS, ActionRule
 from models.events import Severity
 from models.fields import CurrencyCode
-from models.outputs import ChurnLevel, ChurnReason, Lifecycle, Tier
+from models.sections import Days, LogOdds, Money, Score, Section, Share, Weight
 from models.state import PRODUCT_LINES_MAX
 
 _VERSION_HEX_DIGITS: Final = 12
@@ -32,19 +33,6 @@ class PolicyError(ValueError):
     """A policy that cannot be used; its text lists every error, one a line."""
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-Days = Annotated[int, Field(ge=1, le=3650)]
-Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-Score = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
-Weight = Annotated[int, Field(ge=0, le=1000)]
-LogOdds = Annotated[float, Field(ge=-10, le=10, allow_inf_nan=False)]
-# Normalised, so that 1.1 and 1.10 mean the same policy.
-Money = Annotated[Decimal, Field(ge=0, le=10**12), AfterValidator(Decimal.normalize)]
-
-
 def _time_zone(value: Any) -> Any:
     try:
         ZoneInfo(value)
@@ -53,14 +41,14 @@ def _time_zone(value: Any) -> Any:
     return value
 
 
-class Rate(_Section):
+class Rate(Section):
     """From a day on, one unit of a currency is worth `rate` units of the reporting currency."""
 
     since: date
     rate: Annotated[Decimal, Field(gt=0, le=10**9), AfterValidator(Decimal.normalize)]
 
 
-class Weights(_Section):
+class Weights(Section):
     """How much each component of the score counts in relation to the others; 0 leaves one out."""
 
     revenue: Weight = 30
@@ -76,7 +64,7 @@ class Weights(_Section):
         return self
 
 
-class Scorecard(_Section):
+class Scorecard(Section):
     """What the components are made of; the same for all accounts."""
 
     weights: Weights = Weights()
@@ -99,7 +87,7 @@ class Scorecard(_Section):
     """Age at which a survey answer counts half."""
 
 
-class Segmented(_Section):
+class Segmented(Section):
     """Weights of their own for the accounts of a segment, an industry or a region; all that are given must match."""
 
     name: Annotated[str, Field(min_length=1, max_length=100)]
@@ -132,7 +120,7 @@ Measure = Literal[
 """What a veto may look at: scores and ratings 0-100, confidence 0-1, money of the longest window in major units."""
 
 
-class Veto(_Section):
+class Veto(Section):
     """A condition under which an account is graded no better than a tier, at once and as long as it holds."""
 
     name: Annotated[str, Field(min_length=1, max_length=100)]
@@ -148,7 +136,7 @@ class Veto(_Section):
         return self
 
 
-class TierBound(_Section):
+class TierBound(Section):
     """A tier is entered at a score of `enter` or more and left below `leave`."""
 
     enter: Score
@@ -161,7 +149,7 @@ class TierBound(_Section):
         return self
 
 
-class Tiers(_Section):
+class Tiers(Section):
     """Bounds of the tiers, and how long a score must stay below one before the account is demoted."""
 
     key: TierBound = TierBound(enter=71, leave=66)
@@ -181,7 +169,7 @@ class Tiers(_Section):
         return self
 
 
-class Churn(_Section):
+class Churn(Section):
     """When silence is a risk, and when an account is lost."""
 
     portfolio_gap_days: Annotated[float, Field(ge=1, le=365)] = 45
@@ -230,7 +218,7 @@ class Churn(_Section):
         return self
 
 
-class Support(_Section):
+class Support(Section):
     """What support costs, and what it takes off the relationship."""
 
     feed: bool = False
@@ -243,47 +231,11 @@ class Support(_Section):
     reopening_penalty: Score = 10
     complaint_penalty: Score = 15
 
-    service_cost: dict[Severity, Money] = {}
+    service_cost: dict[Severity, Money] = Field(default_factory=dict)
     """Major units of the reporting currency for each ticket opened; absent severities cost nothing."""
 
 
-class ActionRule(_Section):
-    """A recommendation, and when it is made: all conditions that are given must hold."""
-
-    name: Annotated[str, Field(min_length=1, max_length=100)]
-    tiers: tuple[Tier, ...] = ()
-    """One of these tiers; empty for any."""
-    levels: tuple[ChurnLevel, ...] = ()
-    """One of these churn levels; empty for any."""
-    lifecycles: tuple[Lifecycle, ...] = ()
-    """One of these phases of the lifecycle; empty for any."""
-    reasons: tuple[ChurnReason, ...] = ()
-    """One of these churn reasons; empty for any, also none."""
-    white_space_min: Score | None = None
-    """The white-space part at least."""
-    headroom_min: Score | None = None
-    """The headroom part at least."""
-
-
-_KEY, _GROWTH, _STANDARD = Tier.KEY, Tier.GROWTH, Tier.STANDARD
-_Reason = ChurnReason
-DEFAULT_ACTIONS: Final = (
-    ActionRule(name="call_now", tiers=(_KEY, _GROWTH), levels=(ChurnLevel.HIGH,)),
-    ActionRule(name="check_in", tiers=(_KEY, _GROWTH, _STANDARD), levels=(ChurnLevel.MEDIUM,)),
-    ActionRule(name="win_back", levels=(ChurnLevel.LOST,)),
-    ActionRule(name="escalate_support", reasons=(_Reason.OPEN_SEVERE_TICKET, _Reason.SLA_BREACHED)),
-    ActionRule(name="review_quality", reasons=(_Reason.QUALITY_COMPLAINT,)),
-    ActionRule(name="ask_for_feedback", reasons=(_Reason.SATISFACTION_DOWN, _Reason.COMPLAINT)),
-    ActionRule(name="defend_against_competitor", reasons=(_Reason.COMPETITIVE_PRESSURE,)),
-    ActionRule(name="prepare_renewal", reasons=(_Reason.RENEWAL_NEAR,)),
-    ActionRule(name="cross_sell", tiers=(_KEY, _GROWTH), levels=(ChurnLevel.LOW,), white_space_min=50),
-    ActionRule(name="expand", tiers=(_KEY, _GROWTH, _STANDARD), levels=(ChurnLevel.LOW,), headroom_min=50),
-    ActionRule(name="welcome_back", lifecycles=(Lifecycle.RECOVERED,)),
-    ActionRule(name="onboard", lifecycles=(Lifecycle.NEW,)),
-)
-
-
-class Classes(_Section):
+class Classes(Section):
     """Bounds of the relative classes, the account types and the phases of the lifecycle."""
 
     abc_a: Share = 0.80
@@ -326,7 +278,7 @@ class Classes(_Section):
         return self
 
 
-class Policy(_Section):
+class Policy(Section):
     """All judgement in one place."""
 
     revision: Annotated[int, Field(ge=1, lt=2**31)] = 1
@@ -334,7 +286,9 @@ class Policy(_Section):
     reporting_timezone: Annotated[str, BeforeValidator(_time_zone)] = "UTC"
     window_days: Annotated[tuple[Days, ...], Field(min_length=1, max_length=6)] = (30, 90, 365)
     """Lengths of the rolling windows, ascending; the longest is the horizon."""
-    rates: dict[CurrencyCode, Annotated[tuple[Rate, ...], Field(min_length=1, max_length=4000)]] = {}
+    rates: dict[CurrencyCode, Annotated[tuple[Rate, ...], Field(min_length=1, max_length=4000)]] = Field(
+        default_factory=dict
+    )
     scorecard: Scorecard = Scorecard()
     scorecards: Annotated[tuple[Segmented, ...], Field(max_length=100)] = ()
     """The first whose conditions hold gives an account its weights."""

@@ -175,6 +175,31 @@ class CompiledVeto(NamedTuple):
     tier_max: Tier
 
 
+def _tier_terms(policy: Policy) -> TierTerms:
+    tiers = policy.tiers
+    bounds = (tiers.key, tiers.growth, tiers.standard)
+    return TierTerms(
+        tuple(round(one.enter * 100) for one in bounds),
+        tuple(round(one.leave * 100) for one in bounds),
+        tiers.dwell_days,
+        tiers.confidence_min,
+        tiers.key_confidence_min,
+    )
+
+
+def _vetoes(policy: Policy) -> tuple[CompiledVeto, ...]:
+    return tuple(
+        CompiledVeto(
+            one.name,
+            one.measure,
+            -math.inf if one.below is None else one.below,
+            math.inf if one.at_least is None else one.at_least,
+            Tier(one.tier_max),
+        )
+        for one in policy.vetoes
+    )
+
+
 class Context:
     """The policy, the churn model and the portfolio's cut points, and what is derived from them once.
 
@@ -233,24 +258,8 @@ class Context:
         self.churn = ChurnTerms(policy.churn)
         gap = None if cuts is None else cuts.mean_gap_days
         self.portfolio_gap_days = float(policy.churn.portfolio_gap_days if gap is None else gap)
-        tiers = policy.tiers
-        self.tiers = TierTerms(
-            tuple(round(one.enter * 100) for one in (tiers.key, tiers.growth, tiers.standard)),
-            tuple(round(one.leave * 100) for one in (tiers.key, tiers.growth, tiers.standard)),
-            tiers.dwell_days,
-            tiers.confidence_min,
-            tiers.key_confidence_min,
-        )
-        self.vetoes = tuple(
-            CompiledVeto(
-                one.name,
-                one.measure,
-                -math.inf if one.below is None else one.below,
-                math.inf if one.at_least is None else one.at_least,
-                Tier(one.tier_max),
-            )
-            for one in policy.vetoes
-        )
+        self.tiers = _tier_terms(policy)
+        self.vetoes = _vetoes(policy)
         shares = None if cuts is None else cuts.part_shares
         zero = card.missing == "zero"
         self._card = Card(None, _in_order(card.weights), missing_is_zero=zero, shares=shares)

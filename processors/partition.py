@@ -14,11 +14,11 @@ from typing import Final, NamedTuple
 from models.codec import header, pack, unpack
 from models.events import AccountEvent
 from models.orders import CoreEvent
-from models.outputs import Snapshot
+from models.snapshots import Snapshot
 from models.state import AccountState, ErasedAccount
 from processors.account import Step, advance, apply
 from processors.context import Context
-from processors.publish import snapshot
+from processors.snapshots import snapshot
 
 NEVER: Final = -1
 """The clock before the first event."""

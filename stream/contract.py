@@ -27,7 +27,8 @@ from models.events import (
     TicketReopened,
     TicketResolved,
 )
-from models.outputs import AccountLost, AccountRecovered, ChurnRiskChanged, Snapshot, TierChanged
+from models.outputs import AccountLost, AccountRecovered, ChurnRiskChanged, TierChanged
+from models.snapshots import Snapshot
 from stream.docstrings import member_docs
 from stream.release import version
 from stream.topics import (

@@ -3,7 +3,8 @@
 import hashlib
 from typing import Final, NamedTuple
 
-from models.outputs import OutputEvent, Snapshot, TierChanged
+from models.outputs import OutputEvent, TierChanged
+from models.snapshots import Snapshot
 from models.wire import Refusal
 from stream.topics import (
     CLOUDEVENTS_VERSION,

@@ -22,7 +22,7 @@ from models.wire import ReadEvent, Refusal, parse
 from processors.account import Step
 from processors.context import Context, day_of_date
 from processors.partition import NEVER, Partition
-from processors.publish import snapshot
+from processors.snapshots import snapshot
 from stream.files import Line, merge
 from stream.handling import partition_of
 

@@ -21,6 +21,10 @@ _REASONS: Final = {
     ChurnReason.SLA_BREACHED: "deadline missed",
     ChurnReason.COMPLAINT: "complaint",
     ChurnReason.QUALITY_COMPLAINT: "quality complaint",
+    ChurnReason.SATISFACTION_DOWN: "less satisfied",
+    ChurnReason.COMPETITIVE_PRESSURE: "a competitor presses",
+    ChurnReason.FALLING_REVENUE: "buys less",
+    ChurnReason.RENEWAL_NEAR: "renewal is near",
 }
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 """Control characters, and those that turn the direction of text: a name must not be able to fake a line."""

@@ -8,7 +8,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from models.outputs import ComponentChange, OutputEvent, Snapshot, TierChanged
+from models.outputs import ComponentChange, OutputEvent, TierChanged
+from models.snapshots import Snapshot
 from stream.explain.dossier import Dossier
 from stream.terminal import LEVEL_STYLES, TIER_STYLES, moment_text, plain
 

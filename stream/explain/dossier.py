@@ -7,7 +7,8 @@ from typing import Final, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 
-from models.outputs import ChurnEvent, OutputEvent, Snapshot, TierChanged
+from models.outputs import ChurnEvent, OutputEvent, TierChanged
+from models.snapshots import Snapshot
 from stream.cluster import Cluster
 from stream.handling import partition_of
 from stream.reading import PartitionReader

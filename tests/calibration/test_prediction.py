@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.churn_model import ChurnModel, Logistic, Parameters, Recency, ReturnCurve, RhythmRule
-from models.policy import Churn
+from models.policy import Churn, Policy
 from models.state import AccountState
 from processors import churn
+from processors.context import Context
 from processors.return_model import (
     LOG_ODDS_MAX,
     compiled,
@@ -192,9 +193,9 @@ def test_the_uncalibrated_rule_is_the_one_of_the_policy(order_days: list[int], s
     """A model with the numbers of the policy gives the risk that the policy gives by itself."""
     day = FIRST_DAY + max(order_days) + silence
     state = _live(order_days, max(order_days) + silence)
-    policy = Churn(portfolio_gap_days=gap)
+    context = Context(Policy(reporting_currency="EUR", churn=Churn(portfolio_gap_days=gap)))
     model = ChurnModel(calibrated=False, horizon_days=90, portfolio_gap_days=gap, parameters=RhythmRule())
-    assessed = churn.assess(rhythm(state), churn.NO_SIGNALS, None, day, policy)
+    assessed = churn.assess(state, rhythm(state), None, day, context)
 
     value = log_odds(compiled(model), state, rhythm(state), day)
 

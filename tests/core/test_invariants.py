@@ -13,8 +13,8 @@ from models.policy import Policy
 from models.state import OPEN_TICKETS_MAX, RECENT_EVENT_BYTES, RECENT_EVENTS_MAX, SURVEYS_MAX, AccountState
 from processors.account import Step, advance, apply
 from processors.context import Context
-from processors.publish import snapshot
 from processors.recent import fingerprint, seen
+from processors.snapshots import snapshot
 from processors.support import SupportKind
 from tests.core.histories import FIRST, Arrival, histories, policies
 from tests.support.scenario import ACCOUNT, DAY_MS, make_event, policy_of, read_event

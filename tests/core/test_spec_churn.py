@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from models.outputs import TierChanged
 from models.policy import Policy
-from processors.publish import snapshot
+from processors.snapshots import snapshot
 from tests.support.scenario import play, policy_of
 from tests.support.tables import Row, table
 

@@ -15,7 +15,7 @@ from models.fields import epoch_ms, from_epoch_ms
 from models.orders import nano_of
 from processors.account import apply
 from processors.context import Context, MissingRateError, date_of, day_of_date
-from processors.publish import snapshot
+from processors.snapshots import snapshot
 from tests.core.ledger import local_day, start_of
 from tests.support.scenario import FIRST_DAY, make_event, play, policy_of
 from tests.support.tables import Row, table

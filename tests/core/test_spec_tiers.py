@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from models.outputs import TierChanged
 from models.policy import Policy, Scale
-from processors.publish import snapshot
 from processors.scorecard import FULL_SCORE, Measured, combine, on_scale
+from processors.snapshots import snapshot
 from tests.support.scenario import play, policy_of
 from tests.support.tables import Row, table
 

@@ -10,7 +10,7 @@ from models.outputs import Cause
 from models.policy import Policy
 from processors.account import advance, apply
 from processors.context import Context
-from processors.publish import snapshot
+from processors.snapshots import snapshot
 from tests.support.scenario import (
     ACCOUNT,
     FIRST_DAY,

@@ -6,7 +6,7 @@ from typing import Final
 
 from models.state import AccountState
 from processors.evaluation import evaluate
-from processors.publish import snapshot
+from processors.snapshots import snapshot
 from processors.windows import Movement, add, sums
 from tests.support.scenario import FIRST_DAY, Played, play, policy_of
 from tests.support.tables import Row, table

@@ -1,5 +1,6 @@
 """The commented policy among the examples is the default one, and leaves nothing out."""
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -39,20 +40,20 @@ def test_the_example_policy_shows_every_setting() -> None:
 
     missing = _fields(Policy(reporting_currency="EUR")) - shown
 
-    assert missing == {"rates", "support.service_cost"}
-    assert "[[rates.USD]]" in text
-    assert "[support.service_cost]" in text
+    assert missing == {"rates", "scorecards", "vetoes", "support.service_cost"}
+    for section in ("[[rates.USD]]", "[[scorecards]]", "[[vetoes]]", "[support.service_cost]"):
+        assert section in text
 
 
 def test_what_the_example_shows_as_comments_can_be_used(tmp_path: Path) -> None:
     """The lines that are comments in it are a valid policy too."""
-    used = EXAMPLE.read_text()
-    for line in ("[[rates.USD]]", "since = ", 'rate = "', "low = ", "medium = ", "high = ", "critical = "):
-        used = used.replace(f"\n# {line}", f"\n{line}")
+    used = re.sub(r"^# (\[\[|\w+ = )", r"\1", EXAMPLE.read_text(), flags=re.MULTILINE)
     path = tmp_path / "policy.toml"
     path.write_text(used)
 
     policy = load_policy(path)
 
     assert set(policy.rates) == {"USD"}
+    assert [one.name for one in policy.scorecards] == ["resellers"]
+    assert [one.measure for one in policy.vetoes] == ["profit"]
     assert len(policy.support.service_cost) == 4

@@ -241,7 +241,7 @@ def test_a_full_transaction_is_committed_between_the_runs_of_a_batch(
 def test_no_snapshot_is_published_while_a_new_policy_reaches_the_accounts(task: PartitionTask) -> None:
     """A tier of one policy beside a score of another would be neither."""
     published: list[OutRecord] = []
-    task.accounts.restore("A-1", pack(AccountState("A-1", revision=1, policy_version="another")))
+    task.accounts.restore("A-1", pack(AccountState("A-1", revision=1, configuration="another")))
     task.accounts.policy_changed()
 
     assert task.publish_snapshots(10, published.append) == 0

@@ -43,22 +43,22 @@ def _advance(task: PartitionTask, limit: int) -> str:
 
 def test_a_policy_that_is_taken_back_halfway_reaches_every_account_again() -> None:
     """Accounts that a half-done change of policy has moved come back with the policy that came before it."""
-    old = {one: pack(AccountState(one, policy_version=OLD.version)) for one in ACCOUNTS}
+    old = {one: pack(AccountState(one, configuration=OLD.version)) for one in ACCOUNTS}
     halfway = _task({**old}, NEW, OLD.version)
     assert _advance(halfway, limit=1) == UNSETTLED
     states = {one: halfway.accounts.get(one) for one in ACCOUNTS}
     moved = {one: pack(state) for one, state in states.items() if state is not None}
-    assert sorted({state.policy_version for state in states.values() if state}) == sorted({OLD.version, NEW.version})
+    assert sorted({state.configuration for state in states.values() if state}) == sorted({OLD.version, NEW.version})
 
     back = _task({**moved}, BACK, UNSETTLED)
 
     assert _advance(back, limit=len(ACCOUNTS)) == BACK.version == OLD.version
-    assert {state.policy_version for one in ACCOUNTS if (state := back.accounts.get(one))} == {OLD.version}
+    assert {state.configuration for one in ACCOUNTS if (state := back.accounts.get(one))} == {OLD.version}
 
 
 def test_snapshots_are_held_back_until_a_new_policy_has_reached_every_account() -> None:
     """Since when is known, so that an operator can be told; it ends with the first snapshot."""
-    task = _task({one: pack(AccountState(one, policy_version=OLD.version)) for one in ACCOUNTS}, NEW, OLD.version)
+    task = _task({one: pack(AccountState(one, configuration=OLD.version)) for one in ACCOUNTS}, NEW, OLD.version)
     produced: list[OutRecord] = []
     _advance(task, limit=1)
 

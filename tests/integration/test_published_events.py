@@ -7,7 +7,8 @@ from typing import Final
 from confluent_kafka import Message
 from pydantic import BaseModel
 
-from models.outputs import AccountLost, AccountRecovered, ChurnRiskChanged, Snapshot, TierChanged
+from models.outputs import AccountLost, AccountRecovered, ChurnRiskChanged, TierChanged
+from models.snapshots import Snapshot
 from tests.support.deployment import Deploy, Deployment, History
 from tests.support.topics import headers_of, read_topic, text_of
 

@@ -105,9 +105,9 @@ TIER_CHANGE = {
     "score_before": 48.5,
     "score": 51.25,
     "components": [
-        {"name": "revenue", "delta": 4.0},
-        {"name": "profit", "delta": -1.25},
-        {"name": "frequency", "delta": 0.0},
+        {"name": "revenue", "delta_hundredths": 400},
+        {"name": "profit", "delta_hundredths": -125},
+        {"name": "strategic", "delta_hundredths": 0},
     ],
 }
 CHURN_EVENT = {

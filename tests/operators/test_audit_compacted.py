@@ -9,6 +9,7 @@ from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, Config
 from confluent_kafka.admin._resource import ResourceType
 
 from models.policy import Policy
+from processors.context import Context
 from stream.administration import Administration
 from stream.audit.auditing import Audit
 from stream.settings import Settings, load_settings
@@ -82,7 +83,7 @@ def test_what_a_broker_compacted_is_a_base(tmp_path: Path) -> None:
         _configure(settings, settings.topics.state, LAZY)
         write(settings, staged[written:])
 
-        (report,) = Audit(settings, (policy,), lambda _: None).run()
+        (report,) = Audit(settings, (Context(policy),), lambda _: None).run()
 
     assert report.named == []
     assert report.taken.total() == 2

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from models.codec import pack, unpack
 from models.events import InputTopic
 from models.policy import Policy
+from processors.context import Context
 from stream.administration import Administration
 from stream.audit.auditing import Audit
 from stream.audit.report import Fault, PartitionReport
@@ -73,7 +74,7 @@ def settings(variables: dict[str, str]) -> Settings:
 
 
 def _audit(settings: Settings, *policies: Policy) -> PartitionReport:
-    (report,) = Audit(settings, policies or (POLICY,), lambda _: None).run()
+    (report,) = Audit(settings, map(Context, policies or (POLICY,)), lambda _: None).run()
     return report
 
 
