@@ -72,9 +72,12 @@ class ReturnCurve(_Section):
     """The chance to order again within the horizon, under BG/NBD or MBG/NBD.
 
     P(alive) × (1 − ((α + T) / (α + T + h))^(r + x)), with x order days after the first, T days since the first and h
-    days of horizon. Sources: Fader, Hardie & Lee (2005), "Counting Your Customers" the Easy Way, Marketing Science
-    24(2); Batislam, Denizel & Filiztekin (2007), Empirical validation and comparison of models for customer base
-    analysis, International Journal of Research in Marketing 24(3).
+    days of horizon. The log-odds of its complement are then taken as shift + scale × log-odds, fitted on what became of
+    accounts (Platt scaling); 0 and 1 leave the curve as it is.
+
+    Sources: Fader, Hardie & Lee (2005), "Counting Your Customers" the Easy Way, Marketing Science 24(2), 275-284;
+    Batislam, Denizel & Filiztekin (2007), Empirical validation and comparison of models for customer base analysis,
+    International Journal of Research in Marketing 24(3), 201-209.
     """
 
     kind: Literal["bg_nbd", "mbg_nbd"]
@@ -82,6 +85,8 @@ class ReturnCurve(_Section):
     alpha_days: Annotated[float, Field(ge=1e-3, le=1e9)]
     a: Shape
     b: Shape
+    shift: Weight = 0.0
+    scale: Annotated[float, Field(gt=0, le=10)] = 1.0
 
 
 class Logistic(_Section):

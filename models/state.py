@@ -115,6 +115,10 @@ class AccountState(msgspec.Struct, array_like=True, gc=False):
     old_order_days: int = 0
     old_first_order_day: int | None = None
     old_last_order_day: int | None = None
+    # Of the block of 30 days in which the horizon begins, what is older than the horizon.
+    old_block: int = 0
+    old_block_revenue_minor: int = 0
+    old_block_orders: int = 0
 
     product_lines: dict[str, int] = {}
     """The day on which each product line of the horizon was ordered last."""

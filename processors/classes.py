@@ -12,8 +12,8 @@ from typing import Final, NamedTuple
 from models.outputs import Abc, AccountType, Lifecycle, RfmSegment, Xyz
 from models.policy import Classes
 from models.portfolio import CutPoints, Distribution, RfmCuts
+from processors.windows import BLOCK_DAYS
 
-BLOCK_DAYS: Final = 30
 BLOCKS_MAX: Final = 12
 _BEST: Final = 5
 _SHARE_ONE: Final = 10_000
@@ -80,34 +80,40 @@ def abc(distribution: Distribution | None, value: int | None) -> Abc | None:
     return Abc.B if value >= distribution.b_from else Abc.C
 
 
-def first_block_day(as_of_day: int) -> int:
-    """Give the first day of the earliest block that counts: from there on the days of an account must be known.
+class Older(NamedTuple):
+    """What an account did in the block in which the horizon begins, before the horizon."""
 
-    >>> first_block_day(395), first_block_day(419), first_block_day(420)
-    (30, 30, 60)
-    """
-    return (as_of_day // BLOCK_DAYS - BLOCKS_MAX) * BLOCK_DAYS
+    block: int
+    amount: int
 
 
-def blocks(days: Sequence[int], amounts: Sequence[int], first_order_day: int | None, as_of_day: int) -> list[int]:
+NOTHING_OLDER: Final = Older(0, 0)
+
+
+def blocks(
+    days: Sequence[int], amounts: Sequence[int], older: Older, first_order_day: int | None, horizon: range
+) -> list[int]:
     """Sum the complete blocks of 30 days (day // 30), from the one with the first order on, at most the last twelve.
 
-    Empty ones count. The block that the day lies in is not complete.
+    Empty ones count. The block that the day of evaluation lies in is not complete.
 
     Args:
-        days: ascending; those before `first_block_day` may be missing.
+        days: of the horizon that are not empty, ascending.
         amounts: of each of them: revenue in minor units, or orders.
+        older: what completes the block in which the horizon begins.
         first_order_day: None without an order.
-        as_of_day: the day.
+        horizon: its days; the last one is that of the evaluation.
 
-    >>> blocks([0, 29, 30, 95], [1, 2, 4, 8], first_order_day=29, as_of_day=95)
-    [3, 4, 0]
+    >>> blocks([32, 95], [4, 8], Older(1, 2), first_order_day=29, horizon=range(31, 96))
+    [6, 0]
     """
     if first_order_day is None:
         return []
-    end = as_of_day // BLOCK_DAYS
-    start = max(end - BLOCKS_MAX, first_order_day // BLOCK_DAYS)
+    end = horizon[-1] // BLOCK_DAYS
+    start = max(end - BLOCKS_MAX, first_order_day // BLOCK_DAYS, horizon[0] // BLOCK_DAYS)
     sums = [0] * max(0, end - start)
+    if older.block == start and sums:
+        sums[0] = older.amount
     for index in range(bisect_left(days, start * BLOCK_DAYS), bisect_left(days, end * BLOCK_DAYS)):
         sums[days[index] // BLOCK_DAYS - start] += amounts[index]
     return sums
@@ -135,15 +141,19 @@ def xyz(sums: Sequence[int], policy: Classes) -> Xyz | None:
     return Xyz.Z
 
 
-def xyz_edge_day(days: Sequence[int], first_order_day: int | None, as_of_day: int) -> int | None:
-    """Give the next day on which a block is complete; None once nothing of the account is in a block.
+def xyz_edge_day(days: Sequence[int], sums: Sequence[int], as_of_day: int, policy: Classes) -> int | None:
+    """Give the next day on which a block is complete; None once every block is empty and will be.
 
-    >>> xyz_edge_day([40], first_order_day=40, as_of_day=59), xyz_edge_day([], first_order_day=40, as_of_day=600)
+    Args:
+        days: of the horizon that are not empty.
+        sums: of the blocks as of the day; none without an order.
+        as_of_day: the day of the evaluation.
+        policy: says from how many blocks on there is a class.
+
+    >>> xyz_edge_day([40], [3, 0, 1], 59, Classes()), xyz_edge_day([], [0] * 12, 599, Classes())
     (60, None)
     """
-    if first_order_day is None:
-        return None
-    if (not days or days[-1] < first_block_day(as_of_day)) and first_order_day < first_block_day(as_of_day):
+    if not days and (not sums or (len(sums) >= policy.xyz_blocks_min and not any(sums))):
         return None
     return (as_of_day // BLOCK_DAYS + 1) * BLOCK_DAYS
 

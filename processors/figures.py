@@ -36,8 +36,11 @@ def classes_of(state: AccountState, evaluation: Evaluation, context: Context) ->
     if cuts is not None and last_day is not None:
         by_revenue = classes.abc(cuts.revenue, year.revenue_minor)
         by_profit = classes.abc(cuts.profit, evaluation.ranked_profit_minor)
-    amounts = state.revenue_minor if policy.xyz_measure == "revenue" else state.orders
-    evenness = classes.xyz(classes.blocks(state.days, amounts, evaluation.rhythm.first_day, day), policy)
+    by_money = policy.xyz_measure == "revenue"
+    amounts = state.revenue_minor if by_money else state.orders
+    older = classes.Older(state.old_block, state.old_block_revenue_minor if by_money else state.old_block_orders)
+    horizon = range(day - context.horizon_days + 1, day + 1)
+    evenness = classes.xyz(classes.blocks(state.days, amounts, older, evaluation.rhythm.first_day, horizon), policy)
     cell = classes.rfm(
         None if cuts is None else cuts.rfm,
         None if last_day is None else day - last_day,

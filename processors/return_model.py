@@ -167,7 +167,7 @@ class _ReturnCurve:
     order day), and E = a / (b + x) × the same always, under MBG/NBD.
     """
 
-    __slots__ = ("_alpha", "_b", "_horizon", "_log_a", "_lost_at_once", "_r")
+    __slots__ = ("_alpha", "_b", "_horizon", "_log_a", "_lost_at_once", "_r", "_scale", "_shift")
     needs_recent = False
 
     def __init__(self, curve: ReturnCurve, horizon_days: int) -> None:
@@ -178,6 +178,7 @@ class _ReturnCurve:
         self._lost_at_once = curve.kind == "mbg_nbd"
         self._b = curve.b - (1 if self._lost_at_once else 2)
         self._horizon = horizon_days
+        self._shift, self._scale = curve.shift, curve.scale
 
     def log_odds(self, rhythm: Rhythm, recent: tuple[int, int], day: int) -> float:  # noqa: ARG002  # as the others
         order_days, first_day, last_day = rhythm
@@ -191,7 +192,8 @@ class _ReturnCurve:
             lost = self._log_a - math.log(self._b + order_days)
             lost += power * math.log(exposure / (self._alpha + (last_day - first_day)))
             odds += math.exp(_within(lost))
-        return _within(math.log(max(odds, _ODDS_MIN)) - math.log(-math.expm1(exponent)))
+        silent = math.log(max(odds, _ODDS_MIN)) - math.log(-math.expm1(exponent))
+        return _within(self._shift + self._scale * silent)
 
 
 class _Logistic:

@@ -4,10 +4,13 @@ A window of N days as of day D is [D − N + 1, D]. Integers only: floats drift 
 """
 
 from bisect import bisect_left
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from models.fields import SUM_MINOR_MAX
 from models.state import AccountState
+
+BLOCK_DAYS: Final = 30
+"""Days are also counted in blocks: block b begins with day 30 b."""
 
 
 class WindowSums(NamedTuple):
@@ -103,13 +106,17 @@ def add(state: AccountState, day: int, movement: Movement, horizon_start_day: in
 
 
 def drop_before(state: AccountState, horizon_start_day: int) -> None:
-    """Forget the days older than the horizon, keeping what the rhythm needs of them."""
+    """Forget the days older than the horizon, keeping what the rhythm and the block that it begins in need of them."""
     count = bisect_left(state.days, horizon_start_day)
     if count == 0:
         return
-    for day, orders in zip(state.days[:count], state.orders[:count], strict=True):
+    for day, revenue, orders in zip(state.days[:count], state.revenue_minor, state.orders, strict=False):
         if orders > 0:
             _note_old_order_day(state, day)
+        if day // BLOCK_DAYS > state.old_block:
+            state.old_block, state.old_block_revenue_minor, state.old_block_orders = day // BLOCK_DAYS, 0, 0
+        state.old_block_revenue_minor += revenue
+        state.old_block_orders += orders
     for column in _columns(state):
         del column[:count]
 

@@ -51,7 +51,7 @@ def log_odds(
         case ReturnCurve():
             chance = p_return(parameters, len(known) - 1, known[-1] - known[0], age, horizon_days)
             with localcontext(prec=_PRECISION):
-                return float((1 - chance).ln() - chance.ln())
+                return parameters.shift + parameters.scale * float((1 - chance).ln() - chance.ln())
         case Logistic():
             recent = [sum(day - length < one for one in known) for length in (90, 180)]
             return (

@@ -59,6 +59,8 @@ PARAMETERS: Final[st.SearchStrategy[Parameters]] = st.one_of(
         alpha_days=st.floats(0.1, 1000),
         a=_SHAPE,
         b=_SHAPE,
+        shift=st.floats(-5, 5),
+        scale=st.floats(0.1, 5),
     ),
     _logistics(),
 )

@@ -1,0 +1,23 @@
+"""Why the read side cannot answer."""
+
+from typing import Final
+
+
+class ServingError(RuntimeError):
+    """Base of them all; the text says what is the matter, for whoever asked."""
+
+
+class ViewUnavailableError(ServingError):
+    """The view cannot be read now: Redis does not answer, or the view is being built. To be tried again."""
+
+
+class AccountNotFoundError(ServingError):
+    """There is no such account, or none any longer."""
+
+    def __init__(self, account_id: str) -> None:
+        super().__init__("there is no account of this id")
+        self.account_id: Final = account_id
+
+
+class CursorExpiredError(ServingError):
+    """Changes after this cursor may be gone: it is too old, or of a view that was built anew since."""

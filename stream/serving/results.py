@@ -1,0 +1,153 @@
+"""What the read side answers: typed results for the API and for the console, which run in one process.
+
+Money is a decimal string in the currency that stands beside it. A null is what is not known.
+"""
+
+from datetime import date, datetime
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from models.outputs import ChurnEvent, ChurnLevel, Tier, TierChanged
+from models.snapshots import Snapshot
+from stream.view.arrangement import Dimension
+
+
+class Result(BaseModel):
+    """Base of all results: immutable."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class AccountRow(Result):
+    """One account in a list."""
+
+    account_id: str
+    name: str | None
+    tier: Tier
+    score: float | None
+    confidence: float
+    churn_level: ChurnLevel
+    risk: float | None
+    value_at_stake: str | None
+    revenue: str
+    """Of the longest window, as the next two."""
+    profit: str | None
+    orders: int
+    currency: str
+    abc_revenue: str | None
+    abc_profit: str | None
+    xyz: str | None
+    rfm_segment: str | None
+    account_types: tuple[str, ...]
+    lifecycle: str | None
+    segment: str | None
+    owner: str | None
+    region: str | None
+    last_order: date | None
+    as_of: datetime
+    revision: int
+
+
+class AccountPage(Result):
+    """Some accounts, in order."""
+
+    items: tuple[AccountRow, ...]
+    next: str | None
+    """Cursor of the page that follows; null when this is the last. A page may hold fewer accounts than were asked for,
+    even none, and still be followed by another: a filter that few accounts pass is searched a part at a time."""
+    total: int | None
+    """How many accounts there are on all pages; null where to count them would cost more than to list them."""
+
+
+class ScorePoint(Result):
+    """Where an account stood at the end of a week, counted from Thursday 1970-01-01."""
+
+    day: date
+    score: float | None
+    risk: float | None
+    tier: Tier
+    churn_level: ChurnLevel
+
+
+class Change(Result):
+    """A tier change or a churn event, as it was published."""
+
+    cursor: str
+    """Its place in the order of changes: ask for those after it."""
+    event: Annotated[TierChanged | ChurnEvent, Field(discriminator="type")]
+
+
+class ChangePage(Result):
+    """Some changes, oldest first."""
+
+    items: tuple[Change, ...]
+    next: str
+    """Cursor to go on with, now or later: the changes after this page."""
+    more: bool
+    """Whether there are more already."""
+
+
+class AccountDetail(Result):
+    """All that is known of one account."""
+
+    snapshot: Snapshot
+    history: tuple[Annotated[TierChanged | ChurnEvent, Field(discriminator="type")], ...]
+    """Its last changes, newest first."""
+    points: tuple[ScorePoint, ...]
+    """Week by week since the view first saw the account, oldest first, at most half a year of them."""
+
+
+class Group(Result):
+    """The accounts that have one value in common."""
+
+    value: str
+    accounts: int
+    revenue: str
+    value_at_stake: str
+
+
+class MatrixCell(Result):
+    """One cell of a matrix of two classes."""
+
+    row: str
+    column: str
+    accounts: int
+    revenue: str
+
+
+class ConcentrationPoint(Result):
+    """The largest accounts, and how much of the positive revenue is theirs."""
+
+    share_of_accounts: float
+    share_of_revenue: float
+
+
+class Portfolio(Result):
+    """All accounts together."""
+
+    currency: str | None
+    """Null while there are no accounts."""
+    accounts: int
+    revenue: str
+    value_at_stake: str
+    groups: dict[Dimension, tuple[Group, ...]]
+    """The values in use; tiers, levels and classes in their own order, others by revenue, a hundred at most."""
+    abc_xyz: tuple[MatrixCell, ...]
+    rfm: tuple[MatrixCell, ...]
+    """Recency in rows, frequency in columns, each from 1 to 5."""
+    concentration: tuple[ConcentrationPoint, ...]
+    """From the largest accounts to all."""
+
+
+class ViewStatus(Result):
+    """How far the Redis view is."""
+
+    built: bool
+    """Whether it holds every account; until then nothing else is answered."""
+    accounts: int
+    updated_at: datetime | None
+    """When it was last written."""
+    built_at: datetime | None
+    progress: float
+    """Share of the snapshots that are read, from 0 to 1, while it is being built."""

@@ -1,0 +1,73 @@
+"""From what the view stores of an account to what a list and a page show of it."""
+
+from datetime import date, datetime
+
+from pydantic import TypeAdapter
+
+from models.outputs import ChurnEvent, TierChanged
+from models.snapshots import Snapshot
+from stream.serving.results import AccountDetail, AccountRow, ScorePoint
+from stream.view.account import read_history, read_points
+from stream.view.entry import ProfileBody, SnapshotBody, decode_body
+from stream.view.packing import unpack
+
+CHANGE_ADAPTER: TypeAdapter[TierChanged | ChurnEvent] = TypeAdapter(TierChanged | ChurnEvent)
+
+
+def body_of(packed: bytes) -> SnapshotBody:
+    """Read what lists show of a stored snapshot.
+
+    Raises:
+        ValueError: if it was not stored by this version.
+    """
+    return decode_body(unpack(packed))
+
+
+def row_of(body: SnapshotBody) -> AccountRow:
+    """Give an account's line in a list."""
+    profile, classes, longest = body.profile or ProfileBody(), body.classes, body.longest
+    last_order = body.lifetime.last_order
+    return AccountRow(
+        account_id=body.account_id,
+        name=body.name,
+        tier=body.tier,
+        score=body.score,
+        confidence=body.confidence,
+        churn_level=body.churn.level,
+        risk=body.churn.risk,
+        value_at_stake=body.stake,
+        revenue=longest.revenue,
+        profit=longest.profit,
+        orders=longest.orders,
+        currency=body.currency,
+        abc_revenue=classes.abc_revenue,
+        abc_profit=classes.abc_profit,
+        xyz=classes.xyz,
+        rfm_segment=None if classes.rfm is None else classes.rfm.segment,
+        account_types=tuple(classes.account_types or ()),
+        lifecycle=body.lifecycle,
+        segment=profile.segment,
+        owner=profile.owner,
+        region=profile.region,
+        last_order=None if last_order is None else date.fromisoformat(last_order),
+        as_of=datetime.fromisoformat(body.as_of),
+        revision=body.revision,
+    )
+
+
+def detail_of(packed_body: bytes, packed_history: bytes | None, points: bytes | None) -> AccountDetail:
+    """Give all that is stored of an account.
+
+    Raises:
+        ValueError: if it was not stored by this version.
+    """
+    snapshot = Snapshot.model_validate_json(unpack(packed_body))
+    history = [CHANGE_ADAPTER.validate_json(event) for event in read_history(packed_history)]
+    return AccountDetail(
+        snapshot=snapshot,
+        history=tuple(one for one in reversed(history) if one.incarnation == snapshot.incarnation),
+        points=tuple(
+            ScorePoint(day=one.day, score=one.score, risk=one.risk, tier=one.tier, churn_level=one.level)
+            for one in read_points(points or b"")
+        ),
+    )

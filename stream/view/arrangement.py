@@ -1,0 +1,34 @@
+"""What accounts are ordered and grouped by."""
+
+from enum import StrEnum, unique
+
+
+@unique
+class Sort(StrEnum):
+    """What accounts can be ordered by. Those without a value come last in descending order."""
+
+    REVENUE = "revenue"
+    """Of the longest window."""
+    SCORE = "score"
+    RISK = "risk"
+    """The risk of churn."""
+    VALUE_AT_STAKE = "value_at_stake"
+    """Of a lost account: what a year with it was worth when it was lost."""
+    NAME = "name"
+    """In alphabetical order, without regard to case and accents."""
+
+
+@unique
+class Dimension(StrEnum):
+    """What accounts can be filtered by, and counted by."""
+
+    TIER = "tier"
+    CHURN_LEVEL = "churn_level"
+    ABC_REVENUE = "abc_revenue"
+    LIFECYCLE = "lifecycle"
+    SEGMENT = "segment"
+    OWNER = "owner"
+    REGION = "region"
+    RFM_SEGMENT = "rfm_segment"
+    XYZ = "xyz"
+    ACCOUNT_TYPE = "account_type"

@@ -1,0 +1,299 @@
+"""From a snapshot to its place in the indexes: orders, sets, totals and names."""
+
+import math
+import re
+import struct
+import unicodedata
+from decimal import Decimal
+from typing import Final, NamedTuple
+
+import msgspec
+
+from models.outputs import ChurnLevel, Tier
+from stream.view.arrangement import Dimension, Sort
+from stream.view.keys import CELL_SORTS, UNCLASSED
+
+NAME_STARTS_MAX: Final = 2
+"""The first words of a name are found by their beginnings."""
+BANDS_A_DECADE: Final = 20
+"""Of the logarithmic revenue bands from which the concentration is drawn."""
+_NO_BAND: Final = "-"
+_NAME_CHARACTERS_MAX: Final = 80
+_BIAS: Final = 1 << 63
+_ORDER: Final = struct.Struct(">Q")
+_SEPARATOR: Final = b"\x00"
+
+
+class WindowBody(msgspec.Struct, gc=False):
+    """What lists show of a window."""
+
+    revenue: str
+    profit: str | None
+    orders: int
+
+
+class LifetimeBody(msgspec.Struct, gc=False):
+    """What lists show of an account's lifetime."""
+
+    last_order: str | None
+
+
+class RfmBody(msgspec.Struct, gc=False):
+    """Recency, frequency, money, from 1 to 5, and the segment's name."""
+
+    segment: str | None = None
+    r: int | None = None
+    f: int | None = None
+    m: int | None = None
+
+
+class ClassesBody(msgspec.Struct, gc=False):
+    """Relative classes."""
+
+    abc_revenue: str | None = None
+    abc_profit: str | None = None
+    xyz: str | None = None
+    rfm: RfmBody | None = None
+    account_types: list[str] | None = None
+
+
+class ChurnBody(msgspec.Struct, gc=False):
+    """The risk of losing the account."""
+
+    risk: float | None
+    level: ChurnLevel
+    value_at_stake: str | None
+    value_lost: str | None = None
+
+
+class ProfileBody(msgspec.Struct, gc=False):
+    """What accounts are grouped by."""
+
+    segment: str | None = None
+    region: str | None = None
+    owner: str | None = None
+
+
+class SnapshotBody(msgspec.Struct, gc=False):
+    """The part of a snapshot that lists and indexes are made of; what else it says is passed over."""
+
+    account_id: str
+    incarnation: int
+    name: str | None
+    profile: ProfileBody | None
+    currency: str
+    as_of: str
+    revision: int
+    tier: Tier
+    score: float | None
+    confidence: float
+    windows: dict[str, WindowBody]
+    lifetime: LifetimeBody
+    classes: ClassesBody
+    lifecycle: str | None
+    churn: ChurnBody
+
+    @property
+    def longest(self) -> WindowBody:
+        """The longest window."""
+        return self.windows[max(self.windows, key=int)]
+
+    @property
+    def stake(self) -> str | None:
+        """What is at stake; of a lost account what a year with it was worth."""
+        lost = self.churn.level is ChurnLevel.LOST and self.churn.value_lost is not None
+        return self.churn.value_lost if lost else self.churn.value_at_stake
+
+
+_DECODER: Final = msgspec.json.Decoder(SnapshotBody)
+
+
+def decode_body(value: bytes) -> SnapshotBody:
+    """Read the part of a snapshot that indexes are made of.
+
+    Raises:
+        ValueError: if it is no snapshot.
+    """
+    try:
+        body = _DECODER.decode(value)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"not a snapshot: {error}") from error
+    if not body.windows:
+        raise ValueError("not a snapshot: it has no windows")
+    return body
+
+
+class Entry(NamedTuple):
+    """Where an account stands in the indexes."""
+
+    cell: str
+    orders: tuple[bytes, ...]
+    """Its member of the ordered set of each of `CELL_SORTS`."""
+    sets: frozenset[tuple[Dimension, str]]
+    totals: frozenset[tuple[str, str]]
+    """Groups and their values that count it."""
+    revenue: int
+    """In minor units, as the next one."""
+    stake: int
+    names: frozenset[bytes]
+    """Its members of the names."""
+
+
+def order_of(body: SnapshotBody, sort: Sort) -> bytes:
+    """Give an account's member of an ordered set of `CELL_SORTS`."""
+    match sort:
+        case Sort.REVENUE:
+            value = minor(body.longest.revenue)
+        case Sort.SCORE:
+            value = None if body.score is None else round(body.score * 100)
+        case Sort.RISK:
+            value = None if body.churn.risk is None else round(body.churn.risk * 10_000)
+        case Sort.VALUE_AT_STAKE:
+            value = minor(body.stake)
+        case Sort.NAME:
+            raise ValueError("names are ordered among themselves")
+    return order_member(value, body.account_id.encode())
+
+
+def entry_of(body: SnapshotBody) -> Entry:
+    """Find an account's place in the indexes."""
+    account_id = body.account_id.encode()
+    revenue, stake = minor(body.longest.revenue), minor(body.stake)
+    abc = body.classes.abc_revenue or UNCLASSED
+    cell = f"{body.tier}:{body.churn.level}:{abc}"
+    sets = frozenset(_sets(body))
+    return Entry(
+        cell,
+        tuple(order_of(body, sort) for sort in CELL_SORTS),
+        sets,
+        frozenset(
+            {("cell", cell), *((dimension.value, value) for dimension, value in sets), *_matrices(body, revenue)}
+        ),
+        revenue or 0,
+        stake or 0,
+        frozenset(name_members(body.name, account_id)),
+    )
+
+
+def _sets(body: SnapshotBody) -> list[tuple[Dimension, str]]:
+    profile, classes = body.profile or ProfileBody(), body.classes
+    found = {
+        Dimension.TIER: body.tier.value,
+        Dimension.CHURN_LEVEL: body.churn.level.value,
+        Dimension.ABC_REVENUE: classes.abc_revenue,
+        Dimension.LIFECYCLE: body.lifecycle,
+        Dimension.SEGMENT: profile.segment,
+        Dimension.OWNER: profile.owner,
+        Dimension.REGION: profile.region,
+        Dimension.RFM_SEGMENT: None if classes.rfm is None else classes.rfm.segment,
+        Dimension.XYZ: classes.xyz,
+    }
+    types = [(Dimension.ACCOUNT_TYPE, one) for one in classes.account_types or ()]
+    return [(dimension, value) for dimension, value in found.items() if value is not None] + types
+
+
+def _matrices(body: SnapshotBody, revenue: int | None) -> list[tuple[str, str]]:
+    classes = body.classes
+    found = [
+        ("currency", f"{body.currency}:{digits(body.longest.revenue)}"),
+        ("revenue_band", _NO_BAND if revenue is None or revenue <= 0 else str(band(revenue))),
+    ]
+    if classes.abc_revenue is not None and classes.xyz is not None:
+        found.append(("abc_xyz", f"{classes.abc_revenue}:{classes.xyz}"))
+    if classes.rfm is not None and classes.rfm.r is not None:
+        found.append(("rfm", f"{classes.rfm.r}:{classes.rfm.f}"))
+    return found
+
+
+def band(revenue: int) -> int:
+    """Give the logarithmic band of a positive revenue, a larger one for a larger revenue.
+
+    >>> band(1), band(9), band(10), band(1000)
+    (0, 19, 20, 60)
+    """
+    return math.floor(math.log10(revenue) * BANDS_A_DECADE + 1e-9)
+
+
+def minor(text: str | None) -> int | None:
+    """Read a decimal text as a whole number of its last digit's unit.
+
+    >>> minor("12.50"), minor("-3"), minor(None)
+    (1250, -3, None)
+    """
+    return None if text is None else int(text.replace(".", ""))
+
+
+def digits(text: str) -> int:
+    """Count the decimals of a decimal text.
+
+    >>> digits("12.50"), digits("-3")
+    (2, 0)
+    """
+    return len(text.partition(".")[2])
+
+
+def decimal_text(value: int, decimals: int) -> str:
+    """Write a whole number of minor units as a decimal.
+
+    >>> decimal_text(-1250, 2), decimal_text(3, 0)
+    ('-12.50', '3')
+    """
+    return str(Decimal(value).scaleb(-decimals))
+
+
+def order_member(value: int | None, account_id: bytes) -> bytes:
+    """Give a member that sorts by value and then by account: eight bytes of the value, then the id.
+
+    All members have the same score, so that a page begins behind a member in logarithmic time, however many accounts
+    have the same value. An account without a value comes before all others.
+
+    >>> members = [order_member(one, b"A") for one in (None, -5, 0, 7)]
+    >>> members == sorted(members)
+    True
+    """
+    return _ORDER.pack(0 if value is None else value + _BIAS) + account_id
+
+
+def id_of_order_member(member: bytes) -> bytes:
+    """Give the account of a member of an ordered set."""
+    return member[_ORDER.size :]
+
+
+def fold(text: str) -> str:
+    """Give a text without regard to case, accents and repeated spaces.
+
+    >>> fold("  Müller  & SÖHNE ")
+    'muller & sohne'
+    """
+    plain = "".join(one for one in unicodedata.normalize("NFKD", text) if not unicodedata.combining(one))
+    return " ".join(plain.casefold().split())
+
+
+def name_members(name: str | None, account_id: bytes) -> list[bytes]:
+    r"""Give the members of the names by which an account is found: the name from each of its first words on.
+
+    The first of them stands for the account in the alphabetical order; without a name it is empty.
+
+    >>> name_members("Acme Trading", b"A-1")
+    [b'acme trading\x00\x00A-1', b'trading\x00\x01A-1']
+    """
+    folded = fold(name or "")[:_NAME_CHARACTERS_MAX]
+    starts = [match.start() for match in re.finditer(r"\S+", folded)][:NAME_STARTS_MAX] or [0]
+    return [
+        folded[start:].encode() + _SEPARATOR + bytes([min(index, 1)]) + account_id for index, start in enumerate(starts)
+    ]
+
+
+class NameMember(NamedTuple):
+    """What a member of the names says."""
+
+    text: str
+    first: bool
+    """Whether the text is the whole name."""
+    account_id: bytes
+
+
+def read_name_member(member: bytes) -> NameMember:
+    """Take a member of the names apart."""
+    text, _, rest = member.partition(_SEPARATOR)
+    return NameMember(text.decode(), rest[0] == 0, rest[1:])

@@ -1,0 +1,75 @@
+"""Every key of the view in Redis, in one place, and the version of what they hold."""
+
+from itertools import product
+from typing import Final
+
+from models.outputs import ChurnLevel, Tier
+from stream.view.arrangement import Dimension, Sort
+
+UNCLASSED: Final = "-"
+"""In the place of a class that an account does not have."""
+ABC: Final = ("A", "B", "C", UNCLASSED)
+CELLS: Final = tuple(f"{tier}:{level}:{abc}" for tier, level, abc in product(Tier, ChurnLevel, ABC))
+"""Tier, churn level and ABC class by revenue. Every ordered set is kept by cell: what accounts are mostly filtered by
+goes together with what they are ordered by, and a list in which every account fails the filter would be searched to
+its end."""
+CELL_DIMENSIONS: Final = (Dimension.TIER, Dimension.CHURN_LEVEL, Dimension.ABC_REVENUE)
+"""The dimensions of a cell, in the order of its name; each has sets as the others have, too."""
+CELL_SORTS: Final = tuple(one for one in Sort if one is not Sort.NAME)
+
+# Fields of the hash of an account.
+BODY: Final = b"body"
+"""The last snapshot, packed; a hash without it is no account, but changes that wait for their account."""
+HISTORY: Final = b"history"
+POINTS: Final = b"points"
+
+# Fields of the hash `meta`.
+SCHEMA: Final = b"schema"
+BUILD: Final = b"build"
+"""When the build began, in milliseconds; the first part of a change's place."""
+BUILT_AT: Final = b"built_at"
+"""When the build was complete; absent before."""
+UPDATED_AT: Final = b"updated_at"
+PROGRESS: Final = b"progress"
+CHANGES: Final = b"changes"
+"""How many changes were written: the second part of the last one's place."""
+POSITION: Final = b"position:"
+"""Followed by topic and partition: the offset that comes next."""
+TOPIC_ID: Final = b"topic:"
+"""Followed by a topic: the broker's id of it."""
+
+EVENT: Final = b"event"
+"""Field of an entry of the stream of changes."""
+
+
+class Keys:
+    """The keys of one application's view. They have a hash tag, so that a cluster keeps them on one node.
+
+    >>> Keys("demo").account("A-1")
+    '{demo}:view:account:A-1'
+    >>> Keys("demo").order(Sort.SCORE, "key:low:A")
+    '{demo}:view:order:score:key:low:A'
+    """
+
+    def __init__(self, application_id: str) -> None:
+        self.prefix: Final = f"{{{application_id}}}:view:"
+        self.meta: Final = f"{self.prefix}meta"
+        """Schema, positions and state of the build: written with each batch, and watched by whoever writes one."""
+        self.names: Final = f"{self.prefix}names"
+        self.changes: Final = f"{self.prefix}changes"
+
+    def account(self, account_id: str) -> str:
+        """Key of an account's hash."""
+        return f"{self.prefix}account:{account_id}"
+
+    def order(self, sort: Sort, cell: str) -> str:
+        """Key of the accounts of a cell in an order."""
+        return f"{self.prefix}order:{sort}:{cell}"
+
+    def members(self, dimension: Dimension, value: str) -> str:
+        """Key of the set of accounts that have a value."""
+        return f"{self.prefix}set:{dimension}:{value}"
+
+    def totals(self, group: str) -> str:
+        """Key of the counts and sums by the values of a dimension, or of a matrix."""
+        return f"{self.prefix}totals:{group}"
