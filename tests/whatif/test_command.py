@@ -1,0 +1,122 @@
+"""`account-health backtest` and `explain`, as they are used."""
+
+import json
+import os
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from stream.cli import app
+from stream.simulation import Simulation, SimulationSpec
+from stream.simulation.export import write_history
+
+OLD = 'reporting_currency = "EUR"\n[tiers]\nconfidence_min = 0.01\nkey_confidence_min = 0.01\n'
+LOWER_KEY = OLD + "[tiers.key]\nenter = 66\nleave = 61\n"
+
+
+def _run(*arguments: str | Path) -> str:
+    result = CliRunner(env={**os.environ, "COLUMNS": "160"}).invoke(app, [str(one) for one in arguments])
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+@pytest.fixture(scope="module")
+def events(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """A year of a simulated company."""
+    folder = tmp_path_factory.mktemp("history")
+    write_history(Simulation(SimulationSpec(until=date(2025, 12, 31), days=365, accounts=150), seed=7), folder)
+    return [folder / f"{name}.jsonl" for name in ("profiles", "orders", "support")]
+
+
+@pytest.fixture(scope="module")
+def folder(events: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a replay of it wrote."""
+    out = tmp_path_factory.mktemp("replay")
+    policy = out / "old.toml"
+    policy.write_text(OLD)
+    _run("replay", *events, "--policy", policy, "--out", out)
+    return out
+
+
+def _backtest(events: list[Path], tmp_path: Path, tried: str, against: str) -> dict[str, Any]:
+    for name, text in (("tried", tried), ("held", against)):
+        (tmp_path / f"{name}.toml").write_text(text)
+    report = tmp_path / "report.html"
+    result = tmp_path / "result.json"
+    policies = ("--policy", tmp_path / "tried.toml", "--against", tmp_path / "held.toml")
+    _run("backtest", *events, *policies, "--json", result, "--html", report)
+    page = report.read_text()
+    assert page.count("<svg") == 2
+    assert "<script" not in page
+    found: dict[str, Any] = json.loads(result.read_text())
+    return found
+
+
+def test_a_policy_against_itself_differs_in_nothing(events: list[Path], tmp_path: Path) -> None:
+    """Nobody moves, no alert is more or fewer, and both sides have the same figures."""
+    found = _backtest(events, tmp_path, OLD, OLD)
+
+    assert found["moves"] == found["alerts_only_old"] == found["alerts_only_new"] == []
+    assert found["old"] == found["new"]
+    assert found["accounts"] > 100
+
+
+def test_one_bound_moves_exactly_the_accounts_that_two_replays_disagree_on(
+    events: list[Path], folder: Path, tmp_path: Path
+) -> None:
+    """Who moves is who ends in another tier when each policy is replayed by itself."""
+    found = _backtest(events, tmp_path, LOWER_KEY, OLD)
+    (tmp_path / "tried.toml").write_text(LOWER_KEY)
+    _run("replay", *events, "--policy", tmp_path / "tried.toml", "--out", tmp_path / "new")
+
+    def tiers(out: Path) -> dict[str, str]:
+        lines = (out / "snapshots.jsonl").read_text().splitlines()
+        return {one["account_id"]: one["tier"] for one in map(json.loads, lines)}
+
+    old, new = tiers(folder), tiers(tmp_path / "new")
+    expected = {account: (tier, new[account]) for account, tier in old.items() if tier != new[account]}
+    assert expected
+    assert {one["account_id"]: (one["old_tier"], one["new_tier"]) for one in found["moves"]} == expected
+    # Scores do not depend on bounds.
+    assert {one["why"] for one in found["moves"]} == {"bounds"}
+    assert found["old"]["churn_events"] == found["new"]["churn_events"]
+
+
+def test_policies_of_two_currencies_are_refused(events: list[Path], tmp_path: Path) -> None:
+    """Their accounts cannot be compared, and the line says so."""
+    (tmp_path / "a.toml").write_text(OLD)
+    (tmp_path / "b.toml").write_text(OLD.replace("EUR", "USD"))
+    result = CliRunner().invoke(
+        app, ["backtest", str(events[0]), "--policy", str(tmp_path / "a.toml"), "--against", str(tmp_path / "b.toml")]
+    )
+    assert result.exit_code == 2
+    assert "USD and EUR" in result.output
+
+
+def test_explain_tells_what_the_files_say(folder: Path) -> None:
+    """Each component with its points, every change with its deltas and cause, and what to do."""
+    changes = [json.loads(line) for line in (folder / "tier-changes.jsonl").read_text().splitlines()]
+    change = next(one for one in changes if one["previous_tier"] and one["score_delta_hundredths"])
+    lines = (folder / "snapshots.jsonl").read_text().splitlines()
+    snapshot = next(one for one in map(json.loads, lines) if one["account_id"] == change["account_id"])
+
+    text = _run("explain", change["account_id"], "--folder", folder)
+
+    assert f"{snapshot['score']:.2f}" in text
+    for component in snapshot["components"]:
+        assert f"{component['points']:.2f}" in text
+    moved = max(change["components"], key=lambda one: abs(one["delta_hundredths"]))
+    assert f"{moved['name']} {moved['delta_hundredths'] / 100:+.2f}" in text
+    assert change["cause"] in text
+    for action in snapshot["actions"]:
+        assert action["name"] in text
+
+
+def test_explain_of_a_stranger_says_so(folder: Path) -> None:
+    """An account that is not there ends with one line and code 2."""
+    result = CliRunner().invoke(app, ["explain", "nobody", "--folder", str(folder)])
+    assert result.exit_code == 2
+    assert "no account 'nobody'" in result.output
