@@ -29,8 +29,8 @@ class Figure(msgspec.Struct, frozen=True):
 
     values: list[int]
     counts: list[int]
-    exact: bool
-    """Whether the values are the accounts' own, and not the middles of buckets."""
+    buckets: list[int]
+    """Which of the values are the middles of buckets, and not what accounts have."""
 
 
 class Census(msgspec.Struct, frozen=True):

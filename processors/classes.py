@@ -141,19 +141,22 @@ def xyz(sums: Sequence[int], policy: Classes) -> Xyz | None:
     return Xyz.Z
 
 
-def xyz_edge_day(days: Sequence[int], sums: Sequence[int], as_of_day: int, policy: Classes) -> int | None:
-    """Give the next day on which a block is complete; None once every block is empty and will be.
+def xyz_edge_day(
+    days: Sequence[int], sums: Sequence[int], first_order_day: int | None, as_of_day: int, policy: Classes
+) -> int | None:
+    """Give the next day on which a block is complete; None without an order, and once every block stays empty.
 
     Args:
         days: of the horizon that are not empty.
-        sums: of the blocks as of the day; none without an order.
+        sums: of the blocks as of the day.
+        first_order_day: None without an order.
         as_of_day: the day of the evaluation.
         policy: says from how many blocks on there is a class.
 
-    >>> xyz_edge_day([40], [3, 0, 1], 59, Classes()), xyz_edge_day([], [0] * 12, 599, Classes())
+    >>> xyz_edge_day([40], [3, 0, 1], 0, 59, Classes()), xyz_edge_day([], [0] * 12, 0, 599, Classes())
     (60, None)
     """
-    if not days and (not sums or (len(sums) >= policy.xyz_blocks_min and not any(sums))):
+    if first_order_day is None or (not days and len(sums) >= policy.xyz_blocks_min and not any(sums)):
         return None
     return (as_of_day // BLOCK_DAYS + 1) * BLOCK_DAYS
 

@@ -3,11 +3,12 @@
 Nothing is unpacked: the headers' figures stand one behind the other, and NumPy reads them as columns.
 """
 
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 import numpy as np
 
-from models.codec import FIGURES_BYTES, NO_BUDGET, NO_DAY, NO_PROFIT
+from models.codec import FIGURES_BYTES, NO_BUDGET, NO_DAY, NO_PROFIT, figures
 from models.portfolio import PARTS_COUNT, Census
 from processors.portfolio.points import (
     NOBODY,
@@ -51,6 +52,11 @@ class Counted(NamedTuple):
     support_per_order_millionths: Points
     budget_minor: Points
     part_accounts: tuple[int, ...]
+
+
+def rows_of(packed_states: Iterable[bytes]) -> bytes:
+    """Put the figures of packed states behind one another."""
+    return b"".join(map(figures, packed_states))
 
 
 def take(rows: bytes, as_of_day: int) -> Counted:

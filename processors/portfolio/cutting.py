@@ -20,6 +20,8 @@ from processors.portfolio.points import (
 
 _SHARE_ONE: Final = 10_000
 _FIFTH: Final = 5
+_TOTAL_MAX: Final = 2**63 - 1
+"""Largest total that a record can hold: that of a million accounts, each with nine trillion units of money."""
 
 
 def cut_points(censuses: list[Counted], version: int, classes: Classes) -> CutPoints:
@@ -77,7 +79,7 @@ def distribution(points: Points, classes: Classes) -> Distribution | None:
         at=tuple(at.tolist()),
         q50=q50,
         q99=quantile(points, 99),
-        positive_total=int(masses(gainers).sum()),
+        positive_total=min(int(masses(gainers).sum()), _TOTAL_MAX),
         positive_accounts=gainers.accounts,
         a_from=a_from,
         b_from=b_from,
@@ -105,8 +107,9 @@ def abc_bounds(gainers: Points, classes: Classes) -> tuple[int | None, int | Non
     for bound in (classes.abc_a, classes.abc_b):
         # A sum of integers is under a share of the total if it is under that share rounded up.
         limit = -(-total * round(bound * _SHARE_ONE) // _SHARE_ONE)
-        value = int(gainers.values[np.argmax(larger < limit)])
-        bounds.append(value if gainers.exact else bucket(value)[0] + 1)
+        index = np.argmax(larger < limit)
+        value = int(gainers.values[index])
+        bounds.append(bucket(value)[0] + 1 if gainers.buckets[index] else value)
     return bounds[0], bounds[1]
 
 
@@ -145,7 +148,7 @@ def _rfm(whole: Counted) -> RfmCuts | None:
     last_days = whole.last_order_day
     if not last_days.accounts:
         return None
-    recency = Points(whole.as_of_day - last_days.values[::-1], last_days.counts[::-1])
+    recency = Points(whole.as_of_day - last_days.values[::-1], last_days.counts[::-1], last_days.buckets)
     return RfmCuts(_fifths(recency), _fifths(whole.orders), _fifths(whole.revenue_minor))
 
 
@@ -162,11 +165,14 @@ def _class_accounts(points: Points, a_from: int | None, b_from: int | None) -> t
 
 
 def _thinned(values: Integers, below: Integers, at: Integers) -> tuple[Integers, Integers, Integers]:
-    """Keep the largest values, whose ranks are read one by one, and of the others as many at even ranks."""
+    """Keep the largest values, whose ranks are read one by one, and of the others those at even ranks and the heavy."""
     if len(values) <= KNOTS_MAX:
         return values, below, at
-    largest = len(values) - KNOTS_MAX // 2
-    ranks = np.linspace(0, below[largest], KNOTS_MAX // 2, endpoint=False)
-    others = np.unique(np.searchsorted(below, ranks))
-    kept = np.concatenate([others[others < largest], np.arange(largest, len(values))])
-    return values[kept], below[kept], at[kept]
+    part = KNOTS_MAX // 4
+    largest = len(values) - 2 * part
+    step = max(1, int(below[largest]) // part)
+    # A knot before every step of ranks, and one at each value that alone has as many accounts.
+    is_kept = np.diff((below + at) // step, prepend=-1) > 0
+    is_kept |= np.diff(below // step, append=below[-1] // step) > 0
+    is_kept[largest:] = True
+    return values[is_kept], below[is_kept], at[is_kept]

@@ -1,6 +1,7 @@
 """The packed state: bytes that every later program reads, and that say who is due without being unpacked."""
 
 import json
+import struct
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -10,7 +11,18 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from models.codec import FIGURES_BYTES, FORMAT, StateFormatError, header, pack, unpack
+from models.codec import (
+    FIGURES_BYTES,
+    FORMAT,
+    NO_BUDGET,
+    NO_DAY,
+    NO_PROFIT,
+    StateFormatError,
+    figures,
+    header,
+    pack,
+    unpack,
+)
 from models.events import OrderCompleted
 from models.orders import NANO_MAX, Order, order_of
 from models.outputs import ChurnLevel, Tier
@@ -167,6 +179,14 @@ def test_the_header_of_the_examples(row: Row) -> None:
     found = header(pack(EXAMPLES[row["example"]]))
 
     assert [str(one) for one in found] == [str(FORMAT), row["pending"], row["tier"], row["level"], row["due"]]
+
+
+def test_the_figures_of_the_examples() -> None:
+    """The header holds what a census reads: of an account that knows all, and of one that knows nothing."""
+    rich, minimal = (struct.unpack("<3q5i", figures(pack(one))) for one in (RICH, MINIMAL))
+
+    assert rich == (10**13 - 2_500, 39_999, 5_000_000, 1, 4 + 1, 18_000, 20_484, 1 + 2)
+    assert minimal == (0, NO_PROFIT, NO_BUDGET, 0, 0, NO_DAY, NO_DAY, 0)
 
 
 @given(
