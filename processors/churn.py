@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from models.outputs import ChurnLevel, ChurnReason
 from models.state import AccountState
-from processors import support
+from processors import scorecard, support
 from processors.context import ChurnTerms, Context
 from processors.return_model import crossing_day, log_odds, probability
 from processors.support import SupportKind
@@ -237,11 +237,5 @@ def _satisfaction_down(state: AccountState, as_of_day: int, days: int, drop: flo
 
 
 def _pressed(state: AccountState, as_of_day: int, context: Context) -> bool:
-    if state.profile is None:
-        return False
-    rating = state.profile.ratings.get("competitive_pressure")
-    return (
-        rating is not None
-        and as_of_day < rating.rated_day + context.rating_days
-        and rating.value >= context.churn.policy.competitive_pressure_high
-    )
+    pressure = scorecard.rating_of(state.profile, "competitive_pressure", as_of_day, context)
+    return pressure is not None and pressure >= context.churn.policy.competitive_pressure_high

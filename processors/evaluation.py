@@ -64,7 +64,7 @@ def evaluate(state: AccountState, as_of_day: int, context: Context) -> Evaluatio
     assert earned.tier is not None
     tier, veto = earned.tier, None
     if context.vetoes:
-        tier, veto = _vetoed(state, tier, graded, year, ranked_profit, context)
+        tier, veto = _vetoed(state, tier, graded, year, ranked_profit, as_of_day, context)
     override = override_of(state.profile, as_of_day)
     if override is not None:
         tier, veto = override, None
@@ -201,12 +201,13 @@ def _vetoed(  # noqa: PLR0913, PLR0917  # what a veto may look at
     graded: Graded,
     year: Year,
     ranked_profit_minor: int | None,
+    as_of_day: int,
     context: Context,
 ) -> tuple[Tier, str | None]:
     """Hold a tier down by the policy's vetoes; the first one that takes it lowest is named."""
     name = None
     for veto in context.vetoes:
-        value = _measured(veto.measure, state, graded, year, ranked_profit_minor, context)
+        value = _measured(veto.measure, state, graded, year, ranked_profit_minor, as_of_day, context)
         if value is not None and (value < veto.below or value >= veto.at_least):
             lower = tiers.capped(tier, veto.tier_max)
             if lower is not tier:
@@ -220,6 +221,7 @@ def _measured(  # noqa: PLR0913, PLR0917  # what a veto may look at
     graded: Graded,
     year: Year,
     ranked_profit_minor: int | None,
+    as_of_day: int,
     context: Context,
 ) -> float | None:
     """Give the value of a measure, in the units of the policy; None if it is absent."""
@@ -237,8 +239,7 @@ def _measured(  # noqa: PLR0913, PLR0917  # what a veto may look at
         case "open_severe_tickets":
             return float(support.severe_open(state))
         case "competitive_pressure":
-            rating = None if state.profile is None else state.profile.ratings.get(measure)
-            return None if rating is None else rating.value
+            return scorecard.rating_of(state.profile, measure, as_of_day, context)
         case "revenue_score" | "profit_score" | "strategic_score" | "potential_score" | "relationship_score":
             names = [component for component, _, _ in COMPONENTS]
             score = graded.components[names.index(measure.removesuffix("_score"))]

@@ -11,7 +11,7 @@ from operator import mul, sub
 from typing import Final, NamedTuple
 
 from models.portfolio import PARTS_COUNT
-from models.state import AccountState, ComponentPoints, SurveyAnswer
+from models.state import AccountState, ComponentPoints, ProfileState, SurveyAnswer
 from processors import support
 from processors.context import Card, Context, Plan
 from processors.portfolio.ranking import contribution_hundredths
@@ -259,6 +259,12 @@ def satisfaction(surveys: Sequence[SurveyAnswer], as_of_day: int, half_life_days
     return held / weights
 
 
+def rating_of(profile: ProfileState | None, name: str, as_of_day: int, context: Context) -> float | None:
+    """Give a rating, 0 to 100; None if there is none or it is out of date."""
+    rating = None if profile is None else profile.ratings.get(name)
+    return None if rating is None or as_of_day >= rating.rated_day + context.rating_days else rating.value
+
+
 def next_edge_day(state: AccountState, as_of_day: int, context: Context) -> int | None:
     """Give the first day after `as_of_day` on which a line, a rating or a support event leaves the score.
 
@@ -327,10 +333,10 @@ def _from_profile(parts: list[float | None], state: AccountState, year: Year, as
     assert profile is not None
     if profile.budget_minor:
         parts[6] = min(max(1 - year.revenue_minor / profile.budget_minor, 0.0), 1.0) * FULL_PART
-    for name, rating in profile.ratings.items():
+    for name in profile.ratings:
         place = _RATED.get(name)
-        if place is not None and as_of_day < rating.rated_day + context.rating_days:
-            parts[place] = rating.value
+        if place is not None:
+            parts[place] = rating_of(profile, name, as_of_day, context)
 
 
 _RATED: Final = {

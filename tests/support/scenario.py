@@ -3,7 +3,8 @@
 Steps are divided by `;`, in the order in which they arrive: a day as `d5` (days after `FIRST_DAY`, a time of day may
 follow: `d5@23:30`), a verb with its operands, then options as `name=value`:
 
-    d0 order 100 cost=60; d3 refund 20 ordered=d0; d3 cancel 100 ordered=d0; d5 open T-1 high; d90 time
+    d0 order 100 cost=60 lines=pumps,valves; d3 refund 20 ordered=d0; d3 cancel 100 ordered=d0; d5 open T-1 high
+    d9 profile 1 segment=retail since=d-400 budget=500 renewal=d90 market_share=80@d0 override=key@d30; d90 time
 
 `time` lets the time pass until the end of that day.
 """
@@ -13,10 +14,11 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Final
 
-from models.events import TOPIC_OF_TYPE, AccountEvent, adapter_of
+from models.events import TOPIC_OF_TYPE, AccountEvent, Ratings, adapter_of
 from models.fields import from_epoch_ms
 from models.outputs import OutputEvent, TierChanged
 from models.policy import Policy, read_policy
+from models.portfolio import CutPoints
 from models.state import AccountState, ErasedAccount
 from processors.account import Step, advance, apply
 from processors.context import Context, date_of, day_of_date
@@ -30,6 +32,18 @@ ACCOUNT: Final = "A-1"
 def policy_of(**sections: Any) -> Policy:
     """Make a policy in EUR; sections are given as in its file."""
     return read_policy({"reporting_currency": "EUR", **sections})
+
+
+def windowed(*days: int, **sections: Any) -> Policy:
+    """Make a policy with other windows, and with the settings that must fit into the longest."""
+    longest = days[-1]
+    fitting = {
+        "scorecard": {"growth_days": max(longest // 2, 1)},
+        "churn": {"support_days": min(longest, 90)},
+        "support": {"days": min(longest, 90)},
+    }
+    merged = {name: fitting.get(name, {}) | sections.pop(name, {}) for name in fitting}
+    return policy_of(window_days=list(days), **merged, **sections)
 
 
 def make_event(account_id: str, type_: str, event_id: str, occurred_ms: int, **fields: Any) -> AccountEvent:
@@ -76,14 +90,50 @@ def _ticket(operands: list[str], _: dict[str, str]) -> dict[str, Any]:
 
 
 def _order(operands: list[str], options: dict[str, str]) -> dict[str, Any]:
+    lines = options["lines"].split(",") if "lines" in options else []
+    return {"order_id": options.get("order", "O"), "product_lines": lines, **_money(operands, options)}
+
+
+def _cancel(operands: list[str], options: dict[str, str]) -> dict[str, Any]:
     return {"order_id": options.get("order", "O"), **_money(operands, options)}
+
+
+def day_of(text: str) -> date:
+    """Read `d5` as a date.
+
+    >>> day_of("d-1").isoformat()
+    '2025-12-31'
+    """
+    return date_of(FIRST_DAY + int(text.removeprefix("d")))
+
+
+def _profile(operands: list[str], options: dict[str, str]) -> dict[str, Any]:
+    fields: dict[str, Any] = {"profile_version": int(operands[0])}
+    ratings: dict[str, Any] = {}
+    for name, text in options.items():
+        value, _, day = text.partition("@")
+        match name:
+            case "budget":
+                fields["budget"] = {"amount": value, "currency": "EUR"}
+            case "since" | "renewal":
+                fields[_PROFILE_DAYS[name]] = day_of(text).isoformat()
+            case "override":
+                fields["override"] = {"tier": value, "reason": "test", "until": day_of(day).isoformat()}
+            case _ if name in Ratings.model_fields:
+                ratings[name] = {"value": value, "rated_at": day_of(day).isoformat()}
+            case _:
+                fields[name] = text
+    return fields | {"ratings": ratings}
+
+
+_PROFILE_DAYS: Final = {"since": "customer_since", "renewal": "renewal_on"}
 
 
 _Reader = Callable[[list[str], dict[str, str]], dict[str, Any]]
 _VERBS: Final[dict[str, tuple[str, _Reader]]] = {
     "order": ("order.completed", _order),
     "refund": ("order.refunded", _money),
-    "cancel": ("order.cancelled", _order),
+    "cancel": ("order.cancelled", _cancel),
     "open": ("ticket.opened", _ticket),
     "resolve": ("ticket.resolved", _ticket),
     "reopen": ("ticket.reopened", _ticket),
@@ -91,7 +141,7 @@ _VERBS: Final[dict[str, tuple[str, _Reader]]] = {
     "complain": ("complaint.filed", lambda operands, _: {"category": operands[0]}),
     "csat": ("survey.answered", lambda operands, _: {"kind": "csat", "score": int(operands[0])}),
     "nps": ("survey.answered", lambda operands, _: {"kind": "nps", "score": int(operands[0])}),
-    "profile": ("profile.updated", lambda operands, options: {"profile_version": int(operands[0]), **options}),
+    "profile": ("profile.updated", _profile),
     "erase": ("account.erased", lambda _, __: {}),
 }
 
@@ -160,9 +210,9 @@ class Played:
         return self
 
 
-def play(text: str, policy: Policy | None = None) -> Played:
-    """Let the steps happen to a new account."""
-    return Played(Context(policy or policy_of(), b"secret")).play(text)
+def play(text: str, policy: Policy | None = None, cuts: CutPoints | None = None) -> Played:
+    """Let the steps happen to a new account, against a portfolio if its cut points are given."""
+    return Played(Context(policy or policy_of(), b"secret", cuts=cuts)).play(text)
 
 
 def day_name(day: int | None) -> str:
