@@ -135,11 +135,11 @@ def rows(accounts: Sequence[tuple[int, ...]]) -> bytes:
 def test_a_census_counts_who_ordered() -> None:
     """Figures of the horizon are of accounts with an order in it; gaps and budgets of all."""
     accounts = [
-        # revenue, profit, budget, orders, order days, first, last, support
-        (1_000, 400, -1, 4, 3, 10, 30, 2),
-        (500, -(2**63), 7_000, 1, 1, 25, 25, 0),
-        (-50, -50, 9_000, 0, 5, 1, 20, 7),
-        (0, -(2**63), 100, 0, 0, -(2**31), -(2**31), 3),
+        # revenue, profit, budget, orders, order days, first, last, support, parts
+        (1_000, 400, -1, 4, 3, 10, 30, 2, 0b011),
+        (500, -(2**63), 7_000, 1, 1, 25, 25, 0, 0b001),
+        (-50, -50, 9_000, 0, 5, 1, 20, 7, 0b111),
+        (0, -(2**63), 100, 0, 0, -(2**31), -(2**31), 3, 0),
     ]
     found = take(rows(accounts), as_of_day=40)
 
@@ -150,6 +150,7 @@ def test_a_census_counts_who_ordered() -> None:
     assert found.support_per_order_millionths.values.tolist() == [0, 500_000]
     assert found.budget_minor.values.tolist() == [100, 7_000, 9_000]
     cuts = cut_points([found], 5, Classes())
+    assert cuts.part_shares[:3] == (1.0, 0.5, 0.0)
     assert (cuts.version, cuts.as_of_day, cuts.accounts, cuts.active_accounts) == (5, 40, 4, 2)
     assert (cuts.mean_gap_days, cuts.budget_top_fifth_minor) == (39 / 6, 8_200)
     assert cuts.rfm is not None
