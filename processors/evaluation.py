@@ -10,7 +10,7 @@ from models.fields import SUM_MINOR_MAX
 from models.outputs import ChurnLevel, Tier
 from models.policy import Measure
 from models.state import AccountState, ProfileState
-from processors import churn, scorecard, support, tiers, windows
+from processors import churn, classes, scorecard, support, tiers, windows
 from processors.churn import Assessed
 from processors.context import Card, Context
 from processors.scorecard import COMPONENTS, Graded, Year
@@ -151,6 +151,11 @@ def _due_day(  # noqa: PLR0913, PLR0917  # what an evaluation knows already
     ]
     if assessed.rest_day is None or slow <= assessed.rest_day:
         edges.append(slow)
+    else:
+        # No week brings a look at the classes any more.
+        edges.append(classes.xyz_edge_day(state.days, rhythm.first_day, as_of_day))
+        if context.cuts is not None:
+            edges.append(classes.rfm_edge_day(context.cuts.rfm, rhythm.last_day, as_of_day))
     days = state.days
     count = len(days)
     for window_days in context.edge_windows:
