@@ -153,7 +153,10 @@ def _due_day(  # noqa: PLR0913, PLR0917  # what an evaluation knows already
         edges.append(slow)
     else:
         # No week brings a look at the classes any more.
-        edges.append(classes.xyz_edge_day(state.days, rhythm.first_day, as_of_day))
+        older = classes.Older(state.old_block, state.old_block_revenue_minor)
+        horizon = range(as_of_day - context.horizon_days + 1, as_of_day + 1)
+        sums = classes.blocks(state.days, state.revenue_minor, older, rhythm.first_day, horizon)
+        edges.append(classes.xyz_edge_day(state.days, sums, rhythm.first_day, as_of_day, context.policy.classes))
         if context.cuts is not None:
             edges.append(classes.rfm_edge_day(context.cuts.rfm, rhythm.last_day, as_of_day))
     days = state.days
