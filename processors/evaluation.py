@@ -176,6 +176,8 @@ def _rare_edges(state: AccountState, as_of_day: int, context: Context) -> list[i
         scorecard.next_edge_day(state, as_of_day, context),
     ]
     horizon_days = context.horizon_days
+    if state.support_days:
+        edges.append(state.support_days[0].day + horizon_days)
     if state.surveys:
         edges.append(state.surveys[0].day + horizon_days)
     if state.open_tickets:

@@ -7,10 +7,22 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from models import outputs
+from models import outputs, snapshots
 from models.events import TYPES_BY_TOPIC, ComplaintCategory, InputTopic, Severity, adapter_of
-from models.outputs import Cause, ChurnLevel, ChurnReason, Direction, Tier
+from models.outputs import (
+    Abc,
+    AccountType,
+    Cause,
+    ChurnLevel,
+    ChurnReason,
+    Direction,
+    Lifecycle,
+    RfmSegment,
+    Tier,
+    Xyz,
+)
 from models.reasons import Outcome, RefusalReason
+from processors.scorecard import COMPONENTS, PARTS
 from processors.support import SupportKind
 
 GOLDEN: Final = Path(__file__).parents[1] / "golden" / "contract.json"
@@ -25,6 +37,11 @@ _ENUMS: Final[tuple[type[StrEnum], ...]] = (
     Cause,
     ChurnLevel,
     ChurnReason,
+    Lifecycle,
+    Abc,
+    Xyz,
+    RfmSegment,
+    AccountType,
     SupportKind,
 )
 
@@ -33,7 +50,7 @@ def contract() -> dict[str, Any]:
     """List all names that cross the wire or stay in states."""
     models = {
         name: sorted(model.model_fields)
-        for name, model in vars(outputs).items()
+        for name, model in (vars(outputs) | vars(snapshots)).items()
         if isinstance(model, type) and issubclass(model, BaseModel) and not name.startswith("_") and model.model_fields
     }
     inputs = {
@@ -49,6 +66,7 @@ def contract() -> dict[str, Any]:
         "types": TYPES_BY_TOPIC,
         "inputs": inputs,
         "outputs": models,
+        "components": {name: PARTS[first:end] for name, first, end in COMPONENTS},
         "output_types": [
             model.model_fields["type"].default
             for model in (

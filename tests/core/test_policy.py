@@ -34,8 +34,25 @@ from tests.support.tables import Row, table
 | a rate of nothing                    | rates                          | {"USD": [{"since": "2026-01-01", "rate": 0}]} | greater than 0 |
 | an endless rate                      | rates                          | {"USD": [{"since": "2026-01-01", "rate": "inf"}]} | finite |
 | a currency without rates             | rates                          | {"USD": []}                  | at least 1 item |
-| no weight at all                     | scorecard                      | {"revenue_weight": 0, "frequency_weight": 0, "profit_weight": 0} | above 0 |
-| a scale upside down                  | scorecard.revenue_scale        | {"low": 10, "high": 10}      | low should be below high |
+| no weight at all                     | scorecard.weights              | {"revenue": 0, "profit": 0, "strategic": 0, "potential": 0, "relationship": 0} | above 0 |
+| a weight of a fraction               | scorecard.weights              | {"revenue": 0.5}             | valid integer |
+| an unknown component                 | scorecard.weights              | {"frequency": 25}            | Extra inputs are not permitted |
+| an unknown way with absent parts     | scorecard.missing              | "guess"                      | 'rescale' or 'zero' |
+| growth over more than the horizon    | scorecard.growth_days          | 183                          | twice scorecard.growth_days should not exceed |
+| no product line to sell              | scorecard.product_lines_target | 0                            | greater than or equal to 1 |
+| more product lines than remembered   | scorecard.product_lines_target | 65                           | less than or equal to 64 |
+| tenure at once                       | scorecard.tenure_years         | 0                            | greater than 0 |
+| a rhythm of one gap                  | scorecard.regularity_days_min  | 2                            | greater than or equal to 3 |
+| a scorecard for nobody               | scorecards                     | [{"name": "x", "weights": {}}] | segment, industry or region should be given |
+| a scorecard without weights          | scorecards                     | [{"name": "x", "region": "EU"}] | Field required |
+| a veto without a bound               | vetoes                         | [{"name": "x", "measure": "score", "tier_max": "basic"}] | either below or at_least |
+| a veto with two bounds               | vetoes                         | [{"name": "x", "measure": "score", "below": 1, "at_least": 2, "tier_max": "basic"}] | either below or at_least |
+| a veto of an unknown measure         | vetoes                         | [{"name": "x", "measure": "mood", "below": 1, "tier_max": "basic"}] | 'score' |
+| a veto that changes nothing          | vetoes                         | [{"name": "x", "measure": "score", "below": 1, "tier_max": "key"}] | 'growth', 'standard' or 'basic' |
+| a veto that is not a number          | vetoes                         | [{"name": "x", "measure": "score", "below": float("nan"), "tier_max": "basic"}] | finite |
+| an action without a name             | actions                        | [{"name": ""}]               | at least 1 character |
+| an action for an unknown reason      | actions                        | [{"name": "x", "reasons": ["weather"]}] | 'overdue' |
+| penalties beyond the horizon         | support.days                   | 366                          | support.days should not exceed |
 | a tier left above its entry          | tiers.key                      | {"enter": 75, "leave": 76}   | leave should not be above enter |
 | tiers that do not descend            | tiers.growth                   | {"enter": 75, "leave": 45}   | should descend |
 | tiers left in another order          | tiers.growth                   | {"enter": 74, "leave": 70}   | should descend |
@@ -99,6 +116,8 @@ def test_a_long_value_is_cut() -> None:
 | order of severities      | {"support": {"service_cost": {"low": 1, "high": 2}}} | {"support": {"service_cost": {"high": 2, "low": 1}}} | yes |
 | a rate with a zero       | {"rates": {"USD": [{"since": "2026-01-01", "rate": "0.90"}]}} | {"rates": {"USD": [{"since": "2026-01-01", "rate": "0.9"}]}} | yes |
 | another bound            | {"tiers": {"key": {"enter": 80, "leave": 70}}}   | {"tiers": {"key": {"enter": 81, "leave": 70}}}    | no   |
+| an action more           | {}                                               | {"actions": []}                                   | no   |
+| another order of vetoes  | {"vetoes": [{"name": "a", "measure": "score", "below": 1, "tier_max": "basic"}, {"name": "b", "measure": "score", "below": 1, "tier_max": "basic"}]} | {"vetoes": [{"name": "b", "measure": "score", "below": 1, "tier_max": "basic"}, {"name": "a", "measure": "score", "below": 1, "tier_max": "basic"}]} | no |
 | another zone             | {}                                               | {"reporting_timezone": "Europe/Berlin"}           | no   |
 | another rate             | {"rates": {"USD": [{"since": "2026-01-01", "rate": "0.9"}]}} | {"rates": {"USD": [{"since": "2026-01-02", "rate": "0.9"}]}} | no |
 """)

@@ -17,7 +17,7 @@ from processors.account import apply
 from processors.context import Context, MissingRateError, date_of, day_of_date
 from processors.snapshots import snapshot
 from tests.core.ledger import local_day, start_of
-from tests.support.scenario import FIRST_DAY, make_event, play, policy_of
+from tests.support.scenario import FIRST_DAY, make_event, play, policy_of, windowed
 from tests.support.tables import Row, table
 
 RATES: Final = {
@@ -253,7 +253,7 @@ def test_any_moment_has_one_day(moment_ms: int, zone: str) -> None:
 """)
 def test_windows_are_of_local_days(row: Row) -> None:
     """Which orders share a day is decided by the policy's time zone."""
-    policy = policy_of(window_days=[1, 30], reporting_timezone=row["zone"], churn={"support_days": 30})
+    policy = windowed(1, 30, reporting_timezone=row["zone"])
     held = play(row["steps"], policy).held
 
     assert held.orders[-1] == int(row["window of 1 day"])

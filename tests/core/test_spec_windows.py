@@ -5,22 +5,19 @@
 from typing import Final
 
 from models.state import AccountState
-from processors.evaluation import evaluate
+from processors.figures import windows_of
 from processors.snapshots import snapshot
 from processors.windows import Movement, add, sums
-from tests.support.scenario import FIRST_DAY, Played, play, policy_of
+from tests.support.scenario import FIRST_DAY, Played, play, windowed
 from tests.support.tables import Row, table
 
-SHORT: Final = policy_of(window_days=[5, 10], churn={"support_days": 5})
+SHORT: Final = windowed(5, 10)
 
 
 def told(played: Played, as_of: str, days: int) -> str:
     """Write a window as of a day: revenue, orders, profit."""
-    found = evaluate(played.held, FIRST_DAY + int(as_of.removeprefix("d")), played.context)
-    window = next(one for one in found.windows if one.days == days)
-    money = played.context.to_decimal_text
-    profit = "-" if window.profit_minor is None else money(window.profit_minor)
-    return f"{money(window.sums.revenue_minor)} {window.sums.orders} {profit}"
+    window = windows_of(played.held, FIRST_DAY + int(as_of.removeprefix("d")), played.context)[str(days)]
+    return f"{window.revenue} {window.orders} {window.profit or '-'}"
 
 
 @table("""
@@ -140,7 +137,7 @@ def test_the_lifetime_figures(row: Row) -> None:
 def test_what_support_costs(row: Row) -> None:
     """Profit is less the cost of the tickets opened in the window, which is also shown apart."""
     prices = {"low": "0.25", "critical": "30"} if row["costs"] == "yes" else {}
-    policy = policy_of(window_days=[5, 10], churn={"support_days": 5}, support={"service_cost": prices})
+    policy = windowed(5, 10, support={"service_cost": prices})
     played = play(row["steps"], policy)
     shown = snapshot(played.held, played.context)
     window = shown.windows["10"]
@@ -192,34 +189,3 @@ def test_open_tickets(row: Row) -> None:
 
     assert " ".join(one.ticket_id for one in played.held.open_tickets) == row["open"]
     assert (shown.open, str(shown.severe)) == (len(played.held.open_tickets), row["severe"])
-
-
-@table("""
-| case                       | steps                                       | satisfaction |
-| none                       | d0 order 1                                  | None         |
-| worst and best csat        | d0 csat 1; d0 csat 5                        | 50.0         |
-| csat in steps of 25        | d0 csat 4                                   | 75.0         |
-| nps in steps of 10         | d0 nps 3                                    | 30.0         |
-| both                       | d0 csat 5; d0 nps 0; d0 nps 0               | 33.33        |
-| the last day of an answer  | d0 nps 3; d9 time                           | 30.0         |
-| an answer of the past      | d0 nps 3; d10 time                          | None         |
-""")
-def test_satisfaction(row: Row) -> None:
-    """Satisfaction is the mean of the answers of the horizon, each taken to 0–100."""
-    played = play(row["steps"], SHORT)
-
-    assert str(snapshot(played.held, played.context).support.satisfaction) == row["satisfaction"]
-
-
-@table("""
-| windows   | parts                            |
-| 5 10      | revenue_10d orders_10d profit_10d    |
-| 30 90 365 | revenue_365d orders_365d profit_365d |
-""")
-def test_the_parts_of_the_score_are_named_after_the_longest_window(row: Row) -> None:
-    """A part's name tells the window that it was measured over."""
-    windows = [int(days) for days in row["windows"].split()]
-    played = play("d0 order 100 cost=60", policy_of(window_days=windows, churn={"support_days": 5}))
-    components = snapshot(played.held, played.context).components
-
-    assert " ".join(name for one in components for name in one.parts) == row["parts"]
