@@ -5,6 +5,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
+from fractions import Fraction
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -32,6 +33,13 @@ class MissingRateError(LookupError):
 
 class AmountRangeError(ValueError):
     """An amount is too large once it is converted."""
+
+
+class Ratio(NamedTuple):
+    """A share as it is written in the policy, so that a bound that is met exactly is met."""
+
+    parts: int
+    of: int
 
 
 class TierTerms(NamedTuple):
@@ -244,7 +252,8 @@ class Context:
         card = policy.scorecard
         self.horizon_days = policy.horizon_days
         self.window_days = policy.window_days
-        self.profit_coverage_min = card.profit_coverage_min
+        coverage = Fraction(str(card.profit_coverage_min))
+        self.profit_coverage_min = Ratio(coverage.numerator, coverage.denominator)
         self.growth_days = card.growth_days
         # Lengths of all windows that an order day leaves; a day that does changes something.
         self.edge_windows = tuple(sorted({*policy.window_days, card.growth_days, 2 * card.growth_days}))

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from models.portfolio import PARTS_COUNT
 from models.state import AccountState, ComponentPoints, ProfileState, SurveyAnswer
 from processors import support
-from processors.context import Card, Context, Plan
+from processors.context import Card, Context, Plan, Ratio
 from processors.portfolio.ranking import contribution_hundredths
 from processors.windows import Rhythm
 
@@ -89,13 +89,13 @@ def profit_coverage(revenue_minor: int, costed_revenue_minor: int) -> float | No
     return round(min(1.0, max(0.0, costed_revenue_minor / revenue_minor)), 4)
 
 
-def profit_to_rank(year: Year, *, knew_costs: bool, coverage_min: float) -> int | None:
+def profit_to_rank(year: Year, *, knew_costs: bool, coverage_min: Ratio) -> int | None:
     """Give the profit that is ranked: the known margin times the whole revenue, less what support cost; minor units.
 
     None when too little of the revenue has a known cost. Silence for the whole window is a profit of nothing, not an
     unknown one, where costs were known before.
 
-    >>> profit_to_rank(Year(1000, 2, 800, 600, 10), knew_costs=True, coverage_min=0.5)
+    >>> profit_to_rank(Year(1000, 2, 800, 600, 10), knew_costs=True, coverage_min=Ratio(1, 2))
     240
     """
     revenue, costed, cost = year.revenue_minor, year.costed_revenue_minor, year.cost_minor
@@ -103,7 +103,7 @@ def profit_to_rank(year: Year, *, knew_costs: bool, coverage_min: float) -> int 
         return -year.service_cost_minor if knew_costs and revenue == 0 else None
     if revenue <= 0 or costed <= 0:
         return costed - cost - year.service_cost_minor
-    if costed < revenue * coverage_min:
+    if costed * coverage_min.of < revenue * coverage_min.parts:
         return None
     margin_times_revenue = (2 * (costed - cost) * revenue + costed) // (2 * costed)
     return margin_times_revenue - year.service_cost_minor

@@ -5,6 +5,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from models.policy import Classes
 from models.portfolio import PARTS_COUNT, CutPoints, Distribution
 from processors.portfolio.cutting import distribution
 from processors.portfolio.points import points_of
@@ -71,7 +72,7 @@ def curve(minor_digits: int = 2) -> Distribution:
 
 def peers(values: Sequence[int]) -> Distribution | None:
     """Give the distribution of peers whose figures are known, in minor units; None without any."""
-    return distribution(points_of(np.array(values, np.int64)))
+    return distribution(points_of(np.array(values, np.int64)), Classes())
 
 
 class Portfolio(NamedTuple):
