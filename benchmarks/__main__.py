@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from benchmarks import growth, latency, restore, results, stages, throughput
+from benchmarks import evaluation, growth, latency, restore, results, stages, throughput
 from benchmarks.catalogue import ALL, Contender
 from benchmarks.stand import Stand, stand
 from benchmarks.throughput import Measurement
@@ -19,6 +19,7 @@ _ATTEMPTS: Final = 3
 Scenario = Callable[[Stand, float, int], Any]
 """From the stand, the scale and the top rate to what goes into the results under its name."""
 SCENARIOS: Final[dict[str, Scenario]] = {
+    "evaluation": evaluation.scenario,
     "stages": stages.scenario,
     "latency": latency.scenario,
     "restore": restore.scenario,

@@ -17,13 +17,13 @@ from models.events import (
 )
 from models.fields import SUM_MINOR_MAX
 from models.orders import CoreEvent, Order, order_of
-from models.outputs import Cause, ChurnLevel, OutputEvent, Tier
+from models.outputs import Cause, OutputEvent
 from models.reasons import Outcome, RefusalReason
 from models.state import PRODUCT_LINES_MAX, AccountState, ErasedAccount, ProfileState
 from models.wire import Refusal
 from processors import publish, recent, support, windows
 from processors.context import AmountRangeError, Context, MissingRateError
-from processors.evaluation import evaluate, override_of, settle
+from processors.evaluation import evaluate, level_of, override_of, settle, tier_of
 from processors.profiles import profile_of
 from processors.windows import Movement
 
@@ -241,8 +241,7 @@ def _conclude(
     state: AccountState, moment_ms: int, as_of_day: int, trigger: publish.Trigger, context: Context
 ) -> list[OutputEvent]:
     """Evaluate as of a moment and its day, write the result into the state and publish the net change."""
-    tier = None if state.tier is None else Tier(state.tier)
-    level = None if state.churn_level is None else ChurnLevel(state.churn_level)
+    tier, level = tier_of(state), level_of(state)
     adopts = trigger.cause is Cause.TIME and state.portfolio_version != context.portfolio_version
     # What new cut points alone make of the account, on the day before: it cannot be told from data that is forgotten.
     by_cuts = evaluate(state, state.as_of_day, context) if adopts and _forgets(state, as_of_day, context) else None

@@ -17,6 +17,7 @@ from models.outputs import Tier
 from models.policy import Churn, Measure, Policy, Weights
 from models.portfolio import CutPoints
 from models.state import ProfileState
+from processors.portfolio.ranking import Ranking
 from processors.return_model import compiled
 
 DAY_MS: Final = 86_400_000
@@ -232,6 +233,9 @@ class Context:
         self.policy = policy
         self.erasure_secret = erasure_secret
         self.cuts = cuts
+        revenue, profit = (None, None) if cuts is None else (cuts.revenue, cuts.profit)
+        self.revenue_ranking = None if revenue is None else Ranking(revenue)
+        self.profit_ranking = None if profit is None else Ranking(profit)
         self.model = model
         self.predictor = None if model is None else compiled(model)
         self.model_version = RULE_MODEL_VERSION if model is None else model.version

@@ -14,7 +14,6 @@ from models.portfolio import PARTS_COUNT
 from models.state import AccountState, ComponentPoints, ProfileState, SurveyAnswer
 from processors import support
 from processors.context import Card, Context, Plan, Ratio
-from processors.portfolio.ranking import contribution_hundredths
 from processors.windows import Rhythm
 
 FULL_SCORE: Final = 10_000
@@ -150,13 +149,12 @@ def parts_of(  # noqa: PLR0913, PLR0917  # what an evaluation knows already
         context: policy and cut points.
     """
     parts: list[float | None] = [None] * len(PARTS)
-    cuts = context.cuts
     has_ordered = rhythm.last_day is not None
-    if cuts is not None and has_ordered:
-        if cuts.revenue is not None:
-            parts[0] = contribution_hundredths(cuts.revenue, year.revenue_minor) / 100
-        if cuts.profit is not None and ranked_profit_minor is not None:
-            parts[1] = contribution_hundredths(cuts.profit, ranked_profit_minor) / 100
+    if has_ordered:
+        if context.revenue_ranking is not None:
+            parts[0] = context.revenue_ranking.contribution_hundredths(year.revenue_minor) / 100
+        if context.profit_ranking is not None and ranked_profit_minor is not None:
+            parts[1] = context.profit_ranking.contribution_hundredths(ranked_profit_minor) / 100
     if year.revenue_minor > 0:
         parts[5] = _growth(state, year.revenue_minor, as_of_day, context.growth_days)
     lines = len(state.product_lines)

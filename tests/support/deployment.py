@@ -183,7 +183,7 @@ def published_by_replay(out: Path) -> Published:
 def differences(expected: Published, found: Published) -> str:
     """Say in what two are not equal, for a few accounts; nothing when they are.
 
-    `as_of` of a snapshot is left out: a worker publishes none for a difference in it alone.
+    `as_of` and `revision` of a snapshot are left out: a worker publishes none for a difference in them alone.
     """
     said: list[str] = []
     kinds: Iterable[tuple[str, dict[str, Any], dict[str, Any]]] = zip(Published._fields, expected, found, strict=True)
@@ -202,7 +202,7 @@ def _kept(found: dict[str, Any], accounts: Container[str]) -> dict[str, Any]:
 
 def _timeless(found: Any) -> Any:
     if isinstance(found, dict):
-        return {name: value for name, value in found.items() if name != "as_of"}
+        return {name: value for name, value in found.items() if name not in {"as_of", "revision"}}
     return found
 
 
