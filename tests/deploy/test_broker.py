@@ -11,7 +11,7 @@ import pytest
 
 from tests.deploy.files import SERVICES, environment
 from tests.deploy.processes import missing, running
-from tests.support.broker import _JVM, free_port, _libraries, missing_tools
+from tests.support.broker import _JVM, _libraries, free_port, missing_tools
 from tests.support.polling import eventually
 from tests.support.worker import run_command
 
