@@ -1,6 +1,7 @@
 """What the worker must know of the brokers: partition counts, topic ids, and which offsets exist."""
 
 import time
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from confluent_kafka import (
@@ -46,44 +47,38 @@ class Range(NamedTuple):
     end: int
 
 
-class Cluster:
-    """A view of the brokers, taken once at the start but for offsets.
+class Brokers:
+    """What is asked of the brokers about topics.
 
     Args:
-        settings: of the worker.
-
-    Raises:
-        ClusterError: if a topic is missing, or the inputs and the state do not have the same partitions.
+        settings: whose brokers.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         # All that it would log ends as an error of a call.
         self._admin = AdminClient({"bootstrap.servers": settings.bootstrap_servers, "log_level": 0})
-        names = settings.topics
-        inputs = [names.of_input(topic) for topic in InputTopic]
-        counts = {
-            name: self._partitions_of(name)
-            for name in (
-                *inputs,
-                names.state,
-                names.tier_changes,
-                names.churn_risk,
-                names.snapshots,
-                names.dead_letters,
-            )
-        }
+
+    def partition_counts(self, names: Iterable[str]) -> dict[str, int]:
+        """Ask how many partitions topics have.
+
+        Raises:
+            ClusterError: if one is missing.
+        """
+        counts = {name: self._partitions_of(name) for name in names}
         missing = [name for name, count in counts.items() if count == 0]
         if missing:
             raise ClusterError(f"missing topics: {', '.join(missing)}. Make them with: account-health topics create")
-        bound = {name: counts[name] for name in (*inputs, names.state)}
-        if len(set(bound.values())) > 1:
-            shown = ", ".join(f"{name} {count}" for name, count in bound.items())
-            raise ClusterError(f"the inputs and the state must have the same number of partitions: {shown}")
-        self.counts: Final = counts
-        """How many partitions each topic has, by full name."""
-        self.partitions: Final = counts[inputs[0]]
-        self.topic_ids: Final = self._embedded_ids(inputs) if settings.embedded_broker else self._ids(inputs)
+        return counts
+
+    def ids_of(self, names: Iterable[str]) -> dict[str, str]:
+        """Ask for the ids of topics: one that is made anew has another."""
+        if self._settings.embedded_broker:
+            # The mock describes no topics; its cluster's id is another one at each start, and so serves as well.
+            cluster_id = str(self._admin.list_topics(timeout=_TIMEOUT_SECONDS).cluster_id)
+            return dict.fromkeys(names, cluster_id)
+        futures = self._admin.describe_topics(TopicCollection(list(names)), request_timeout=_TIMEOUT_SECONDS)
+        return {name: str(future.result(_RESULT_SECONDS).topic_id) for name, future in futures.items()}
 
     def range_of(self, topic: str, partition: int, *, read_committed: bool = False) -> Range:
         """Ask which offsets of a partition exist, up to the end or to the first open transaction."""
@@ -103,6 +98,37 @@ class Cluster:
                     raise
             time.sleep(_RETRY_SECONDS)
 
+    def _partitions_of(self, name: str) -> int:
+        topic = self._admin.list_topics(name, timeout=_TIMEOUT_SECONDS).topics[name]
+        return len(topic.partitions) if topic.error is None else 0
+
+
+class Cluster(Brokers):
+    """A view of the brokers, taken once at the start but for offsets.
+
+    Args:
+        settings: of the worker.
+
+    Raises:
+        ClusterError: if a topic is missing, or the inputs and the state do not have the same partitions.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        names = settings.topics
+        inputs = [names.of_input(topic) for topic in InputTopic]
+        counts = self.partition_counts(
+            (*inputs, names.state, names.tier_changes, names.churn_risk, names.snapshots, names.dead_letters)
+        )
+        bound = {name: counts[name] for name in (*inputs, names.state)}
+        if len(set(bound.values())) > 1:
+            shown = ", ".join(f"{name} {count}" for name, count in bound.items())
+            raise ClusterError(f"the inputs and the state must have the same number of partitions: {shown}")
+        self.counts: Final = counts
+        """How many partitions each topic has, by full name."""
+        self.partitions: Final = counts[inputs[0]]
+        self.topic_ids: Final = self.ids_of(inputs)
+
     def committed(self, partition: int) -> dict[InputTopic, int | None]:
         """Ask for the group's stable committed offsets of a partition's inputs; None where there is none.
 
@@ -121,16 +147,3 @@ class Cluster:
         if failed is not None:
             raise KafkaException(failed)
         return {names[one.topic]: one.offset if one.offset >= 0 else None for one in found}
-
-    def _partitions_of(self, name: str) -> int:
-        topic = self._admin.list_topics(name, timeout=_TIMEOUT_SECONDS).topics[name]
-        return len(topic.partitions) if topic.error is None else 0
-
-    def _ids(self, names: list[str]) -> dict[str, str]:
-        futures = self._admin.describe_topics(TopicCollection(names), request_timeout=_TIMEOUT_SECONDS)
-        return {name: str(future.result(_RESULT_SECONDS).topic_id) for name, future in futures.items()}
-
-    def _embedded_ids(self, names: list[str]) -> dict[str, str]:
-        # The mock describes no topics; its cluster's id is another one at each start, and so serves as well.
-        cluster_id = str(self._admin.list_topics(timeout=_TIMEOUT_SECONDS).cluster_id)
-        return dict.fromkeys(names, cluster_id)

@@ -8,18 +8,19 @@ import logging
 import socketserver
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socket import AF_INET, AF_INET6, SHUT_RDWR, socket
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Protocol, Self
 from urllib.parse import urlsplit
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
-from stream.health import Health
+from stream.health import Problem
 
 _log: Final = logging.getLogger(__name__)
 
@@ -29,6 +30,26 @@ REQUEST_SECONDS_MAX: Final = 5.0
 """A connection that is older is cut, however busily it sends."""
 _CHECK_SECONDS: Final = 0.25
 _JSON: Final = "application/json"
+
+
+class Reasons(Protocol):
+    """What readiness is told with: a named tuple, of which this is one field."""
+
+    @property
+    def reasons(self) -> Sequence[str]:
+        """Why the process is not ready; empty when it is."""
+
+    def _asdict(self) -> dict[str, Any]: ...
+
+
+class Condition(Protocol):
+    """Who knows how the process is: `stream.health.Health` of a worker, `stream.condition.Condition` of others."""
+
+    def problems(self) -> Sequence[Problem]:
+        """Return why the process should be restarted; nothing when it is well."""
+
+    def readiness(self) -> Reasons:
+        """Return why the process is not ready."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -87,7 +108,7 @@ class _Server(ThreadingHTTPServer):
     block_on_close = False
     request_queue_size = REQUESTS_MAX
 
-    def __init__(self, address: tuple[str, int], health: Health, registry: CollectorRegistry) -> None:
+    def __init__(self, address: tuple[str, int], health: Condition, registry: CollectorRegistry) -> None:
         self.health: Final = health
         self.registry: Final = registry
         self._lock = threading.Lock()
@@ -138,15 +159,16 @@ def _shut(request: socket) -> None:
 
 
 class ProbeServer:
-    """Serves a worker's health, readiness and metrics until it is stopped.
+    """Serves a process's health, readiness and metrics until it is stopped.
 
     >>> from prometheus_client import CollectorRegistry
+    >>> from stream.health import Health
     >>> with ProbeServer("127.0.0.1", 0, Health(60), CollectorRegistry()) as server:
     ...     server.port > 0
     True
     """
 
-    def __init__(self, host: str, port: int, health: Health, registry: CollectorRegistry) -> None:
+    def __init__(self, host: str, port: int, health: Condition, registry: CollectorRegistry) -> None:
         self._address = (host, port)
         self._health = health
         self._registry = registry

@@ -18,6 +18,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from models.fields import CurrencyCode
 from models.policy import Policy, load_policy
 from stream.environment import Rule, SettingsError, allowed_values, env_name, read
+from stream.serving import settings as serving
+from stream.serving.settings import ServingSettings, is_loopback
 from stream.topics import DEFAULT_PREFIX, NAME_PATTERN, Retention, TopicNames
 
 __all__ = [
@@ -49,6 +51,7 @@ _ALLOWED: Final[dict[str, str]] = {
     "policy_file": "a path",
     "churn_model_file": "a path",
     "reporting_currency": "an ISO 4217 code in capitals, as EUR",
+    **serving.ALLOWED,
 }
 
 
@@ -70,21 +73,8 @@ Servers = Annotated[str, AfterValidator(_servers)]
 Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_name)]
 
 
-class Settings(BaseSettings):
-    """All settings of a worker, and of the commands that talk to its Kafka."""
-
-    model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003  # the library's
-        init_settings: PydanticBaseSettingsSource,
-        *_: Any,
-        **__: Any,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Take only what is given: `load_settings` reads the environment, and reports all that is wrong with it."""
-        return (init_settings,)
+class _WorkerSettings(BaseSettings):
+    """The settings of a worker, and of the commands that talk to its Kafka."""
 
     bootstrap_servers: Servers = Field(
         "localhost:9092",
@@ -265,6 +255,23 @@ class Settings(BaseSettings):
         return Retention(self.input_retention_days, self.output_retention_days)
 
 
+class Settings(ServingSettings, _WorkerSettings):
+    """All settings, in the order of the documentation: the worker's first."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003  # the library's
+        init_settings: PydanticBaseSettingsSource,
+        *_: Any,
+        **__: Any,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take only what is given: `load_settings` reads the environment, and reports all that is wrong with it."""
+        return (init_settings,)
+
+
 RULES: Final[tuple[Rule[Settings], ...]] = (
     Rule(
         ("max_poll_interval_ms", "session_timeout_ms"),
@@ -286,6 +293,16 @@ RULES: Final[tuple[Rule[Settings], ...]] = (
         ("policy_file", "reporting_currency"),
         lambda s: s.policy_file is None or s.reporting_currency is None,
         "the policy file names the currency itself: set one of the two",
+    ),
+    Rule(
+        ("redis_username", "redis_password"),
+        lambda s: s.redis_username is None or s.redis_password is not None,
+        "a user needs a password",
+    ),
+    Rule(
+        ("api_host", "api_read_keys", "api_admin_keys"),
+        lambda s: is_loopback(s.api_host) or s.api_read_keys is not None or s.api_admin_keys is not None,
+        "without a key only this machine is served: set a key, or an address as 127.0.0.1",
     ),
 )
 """What must hold between settings."""

@@ -14,6 +14,7 @@ from stream.cli.reference import reference
 from stream.cli.replay import replay
 from stream.cli.simulate import simulate
 from stream.cli.tail import tail
+from stream.cli.view import view
 from stream.cli.worker import worker
 
 app = typer.Typer(
@@ -29,6 +30,7 @@ app.command("simulate")(simulate)
 app.command("replay")(replay)
 app.command("backtest")(backtest)
 app.command("worker")(worker)
+app.command("view")(view)
 app.add_typer(topics.app, name="topics")
 app.add_typer(positions.app, name="positions")
 app.command("audit")(audit)

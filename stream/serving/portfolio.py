@@ -8,7 +8,7 @@ from stream.serving.results import ConcentrationPoint, Group, MatrixCell, Portfo
 from stream.view.arrangement import Dimension
 from stream.view.entry import decimal_text
 from stream.view.keys import ABC, UNCLASSED
-from stream.view.writing import Total
+from stream.view.totals import Total
 
 GROUPS: Final = (*(one.value for one in Dimension), "cell", "currency", "abc_xyz", "rfm", "revenue_band")
 """The totals that a portfolio is made of."""

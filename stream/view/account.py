@@ -75,6 +75,8 @@ class Account:
     points: bytes = b""
     fed: list[bytes] = field(default_factory=list)
     """Changes that are to be shown to everybody now."""
+    stored: bool = False
+    """Whether Redis holds something of it."""
     withdrawn: bool = False
     """Whether it was erased, so that none of its changes may be shown any longer."""
     _waiting: list[bytes] = field(default_factory=list)
@@ -149,7 +151,7 @@ def account_of(packed_body: bytes | None, packed_history: bytes | None, points: 
     Raises:
         ValueError: if that was not stored by this version.
     """
-    account = Account(points=points or b"")
+    account = Account(points=points or b"", stored=packed_body is not None or packed_history is not None)
     if packed_body is not None:
         account.body, account.packed_body = decode_body(unpack(packed_body)), packed_body
     for event in read_history(packed_history):

@@ -26,13 +26,18 @@ POINTS: Final = b"points"
 # Fields of the hash `meta`.
 SCHEMA: Final = b"schema"
 BUILD: Final = b"build"
-"""When the build began, in milliseconds; the first part of a change's place."""
+"""When the build began, in milliseconds: in the keys of all that belongs to it, and the first part of its changes'
+places."""
+SWEPT: Final = b"swept"
+"""Whether the keys of former builds are removed."""
 BUILT_AT: Final = b"built_at"
 """When the build was complete; absent before."""
 UPDATED_AT: Final = b"updated_at"
 PROGRESS: Final = b"progress"
 CHANGES: Final = b"changes"
 """How many changes were written: the second part of the last one's place."""
+KEPT: Final = b"kept"
+"""How many changes the stream holds at most."""
 POSITION: Final = b"position:"
 """Followed by topic and partition: the offset that comes next."""
 TOPIC_ID: Final = b"topic:"
@@ -42,19 +47,36 @@ EVENT: Final = b"event"
 """Field of an entry of the stream of changes."""
 
 
-class Keys:
-    """The keys of one application's view. They have a hash tag, so that a cluster keeps them on one node.
+def root_of(application_id: str) -> str:
+    """Give the beginning of all keys of an application's view, whichever build and version they are of.
 
-    >>> Keys("demo").account("A-1")
-    '{demo}:view:account:A-1'
-    >>> Keys("demo").order(Sort.SCORE, "key:low:A")
-    '{demo}:view:order:score:key:low:A'
+    It is a hash tag, so that a cluster keeps them on one node.
+    """
+    return f"{{{application_id}}}:view:"
+
+
+def meta_key(application_id: str) -> str:
+    """Give the key of the hash `meta`: which build is in force, its schema and positions, and how far it is.
+
+    It is written with each batch, and watched by whoever writes one.
+    """
+    return f"{root_of(application_id)}meta"
+
+
+class Keys:
+    """The keys of one build of an application's view.
+
+    Each build has keys of its own: one that begins while another one's keys are still being removed loses nothing.
+
+    >>> Keys("demo", b"17").account("A-1")
+    '{demo}:view:17:account:A-1'
+    >>> Keys("demo", b"17").order(Sort.SCORE, "key:low:A")
+    '{demo}:view:17:order:score:key:low:A'
     """
 
-    def __init__(self, application_id: str) -> None:
-        self.prefix: Final = f"{{{application_id}}}:view:"
-        self.meta: Final = f"{self.prefix}meta"
-        """Schema, positions and state of the build: written with each batch, and watched by whoever writes one."""
+    def __init__(self, application_id: str, build: bytes) -> None:
+        self.build: Final = build
+        self.prefix: Final = f"{root_of(application_id)}{build.decode()}:"
         self.names: Final = f"{self.prefix}names"
         self.changes: Final = f"{self.prefix}changes"
 

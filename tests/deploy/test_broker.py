@@ -11,7 +11,7 @@ import pytest
 
 from tests.deploy.files import SERVICES, environment
 from tests.deploy.processes import missing, running
-from tests.support.broker import _JVM, _free_port, _libraries, missing_tools
+from tests.support.broker import _JVM, _libraries, free_port, missing_tools
 from tests.support.polling import eventually
 from tests.support.worker import run_command
 
@@ -38,7 +38,7 @@ def _java(*arguments: str) -> list[str]:
 
 def _on_this_machine(folder: Path) -> dict[str, str]:
     """The service's variables, with ports that are free here, and data in a folder."""
-    free = {port: str(_free_port()) for port in ("19092", "9092", "9093")}
+    free = {port: str(free_port()) for port in ("19092", "9092", "9093")}
 
     def adapt(value: str) -> str:
         return re.sub(r"://(?:kafka|localhost)?:", "://127.0.0.1:", re.sub(r"\b(?:19092|909[23])\b", _free, value))

@@ -30,7 +30,7 @@ from tests.deploy.files import (
     settings_of,
 )
 from tests.deploy.processes import Running, program, running
-from tests.support.broker import KafkaBroker, _free_port
+from tests.support.broker import KafkaBroker, free_port
 from tests.support.polling import eventually
 from tests.support.worker import WorkerProcess, run_command
 
@@ -172,7 +172,7 @@ def worker(kafka: KafkaBroker, tmp_path_factory: pytest.TempPathFactory) -> Iter
 def prometheus(worker: WorkerProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
     """A Prometheus that scrapes it, started as Compose starts it but for addresses and paths."""
     binary = program("prometheus", "prometheus")
-    folder, port = tmp_path_factory.mktemp("prometheus"), _free_port()
+    folder, port = tmp_path_factory.mktemp("prometheus"), free_port()
     worker_port = eventually(worker._find_port, "the worker listens")
     folder.joinpath("prometheus.yml").write_text(_adapted(worker_port, port), encoding="utf-8")
     changed = {"--config.file": "prometheus.yml", "--storage.tsdb.path": "data"}

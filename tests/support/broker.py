@@ -105,7 +105,8 @@ def _libraries() -> Path:
     return folder
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Find a port that nobody listens on, and no outgoing connection takes."""
     for port in random.sample(_PORTS, len(_PORTS)):
         with socket.socket() as probe:
             try:
@@ -128,8 +129,8 @@ class KafkaBroker:
     ) -> None:
         self._folder = folder
         self._jvm = tuple(jvm)
-        self._port = _free_port()
-        controller = _free_port()
+        self._port = free_port()
+        controller = free_port()
         self._settings = {
             **_SETTINGS,
             "controller.quorum.voters": f"1@127.0.0.1:{controller}",

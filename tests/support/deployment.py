@@ -101,6 +101,13 @@ class Deployment:
         self._workers.append(worker)
         return worker
 
+    def process(self, name: str, *arguments: str, **changed: str) -> WorkerProcess:
+        """Prepare another command that serves until it is stopped; it is not started."""
+        variables = {**self.variables, **{f"ACCOUNT_HEALTH_{name.upper()}": value for name, value in changed.items()}}
+        process = WorkerProcess(variables, self.folder, name, *arguments)
+        self._workers.append(process)
+        return process
+
     def produce(self, *arguments: Path | str) -> None:
         """Send files of events with `account-health produce`."""
         run_command(self.variables, "produce", *map(str, arguments))

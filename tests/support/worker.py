@@ -48,12 +48,14 @@ def run_command(variables: Mapping[str, str], *arguments: str, timeout_s: float 
 
 
 class WorkerProcess:
-    """One worker; its log, over all its starts, is in `folder`, which is its working folder too.
+    """One worker, or another command that serves until it is stopped.
+
+    Its log, over all its starts, is in `folder`, which is its working folder too.
 
     The process ends with the test process, even when that is killed.
     """
 
-    def __init__(self, variables: Mapping[str, str], folder: Path, instance_id: str) -> None:
+    def __init__(self, variables: Mapping[str, str], folder: Path, instance_id: str, *arguments: str) -> None:
         self.instance_id: Final = instance_id
         self.folder: Final = folder / instance_id
         self.log_file: Final = folder / f"{instance_id}.log"
@@ -62,6 +64,7 @@ class WorkerProcess:
             "ACCOUNT_HEALTH_INSTANCE_ID": instance_id,
             "ACCOUNT_HEALTH_HTTP_PORT": "0",
         }
+        self._arguments = arguments or ("worker",)
         self._process: subprocess.Popen[bytes] | None = None
         self._watchdog: subprocess.Popen[bytes] | None = None
         self._log_start = 0
@@ -95,7 +98,7 @@ class WorkerProcess:
         self._port = None
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
-                [*COMMAND, "worker"],
+                [*COMMAND, *self._arguments],
                 env=environment(self._variables),
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,

@@ -1,0 +1,92 @@
+"""Asking Redis, and at the same moment whether what it holds is a complete view of this version."""
+
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final, NamedTuple
+
+import redis.asyncio
+from redis.exceptions import RedisError
+
+from stream.serving.errors import ViewUnavailableError
+from stream.serving.places import Place
+from stream.view import keys as names
+from stream.view.keys import Keys, meta_key
+from stream.view.packing import SCHEMA
+
+_BUILDING: Final = "the view is being built; try again later"
+_SILENT: Final = "the view does not answer; try again later"
+
+Command = tuple[Any, ...]
+
+
+class Answer(NamedTuple):
+    """What Redis answered, and of which build of the view that is."""
+
+    keys: Keys
+    last: Place
+    """Of the last change."""
+    changes_kept: int
+    """How many changes before it may be there still."""
+    replies: list[Any]
+
+
+class Asking:
+    """Asks the view of one application.
+
+    Args:
+        client: asynchronous, of Redis, with time-outs; answers in bytes.
+        application_id: whose view.
+    """
+
+    def __init__(self, client: "redis.asyncio.Redis", application_id: str) -> None:
+        self.client: Final[Any] = client  # its annotations answer for the synchronous client as well
+        self._application_id = application_id
+        self._meta_key = meta_key(application_id)
+        self._keys = Keys(application_id, b"")
+
+    async def meta(self) -> dict[bytes, bytes]:
+        """Read what is said of the view; empty if there is none of this version."""
+        meta: dict[bytes, bytes] = await self.client.hgetall(self._meta_key)
+        return meta if meta.get(names.SCHEMA) == SCHEMA.encode() else {}
+
+    def keys_of(self, build: bytes) -> Keys:
+        """Give the keys of a build."""
+        return Keys(self._application_id, build)
+
+    async def ask(self, commands: Callable[[Keys], Sequence[Command]]) -> Answer:
+        """Carry out commands on the build that is in force.
+
+        Raises:
+            ViewUnavailableError: if it is not complete, or there is none of this version.
+        """
+        while True:
+            keys = self._keys
+            pipe = self.client.pipeline(transaction=True)
+            pipe.hmget(self._meta_key, names.SCHEMA, names.BUILT_AT, names.BUILD, names.CHANGES, names.KEPT)
+            for command in commands(keys):
+                pipe.execute_command(*command)
+            (schema, built_at, build, number, kept), *replies = await pipe.execute()
+            if schema != SCHEMA.encode() or built_at is None:
+                raise ViewUnavailableError(_BUILDING)
+            if build == keys.build:
+                return Answer(keys, Place(int(build), int(number)), int(kept), replies)
+            # Another build took over since the last question: once more, with its keys.
+            self._keys = self.keys_of(build)
+
+    async def still(self, keys: Keys) -> None:
+        """Make sure that what was read in several steps was of one build.
+
+        Raises:
+            ViewUnavailableError: if it was not.
+        """
+        if await self.client.hget(self._meta_key, names.BUILD) != keys.build:
+            raise ViewUnavailableError(_BUILDING)
+
+
+@asynccontextmanager
+async def available() -> AsyncGenerator[None]:
+    """Say of a Redis that does not answer, or answers what it cannot hold, that there is no view now."""
+    try:
+        yield
+    except RedisError as error:
+        raise ViewUnavailableError(_SILENT) from error
