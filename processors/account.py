@@ -95,6 +95,7 @@ def apply(  # noqa: PLR0913  # two moments: what time it is, and how far time ha
         detail = f"a sum of the account would pass {SUM_MINOR_MAX} minor units"
         return Step(state, refusal=Refusal(RefusalReason.INVALID_FIELD, detail))
     outputs = _catch_up(state, context.day_of(max(state.as_of_ms, event.occurred_ms, now_ms, clock_ms)), context)
+    outputs += _adopt(state, context)
     moment_ms = max(state.as_of_ms, event.occurred_ms, now_ms)
     # The event's own day too: where the clock goes back over midnight it may be the day after the moment's.
     as_of_day = max(state.as_of_day, context.day_of(event.occurred_ms), context.day_of(moment_ms))
@@ -108,9 +109,16 @@ def apply(  # noqa: PLR0913  # two moments: what time it is, and how far time ha
 
 
 def advance(state: AccountState, now_ms: int, context: Context) -> Step:
-    """Let time pass for an account: a change of policy, its due days up to now, each as of that day, new cut points."""
+    """Let time pass for an account: a change of policy, its due days up to now, each as of that day.
+
+    New cut points that no due day has brought reach it as of now.
+    """
     revision = state.revision
-    outputs = _catch_up(state, context.day_of(now_ms), context)
+    day = context.day_of(now_ms)
+    outputs = _catch_up(state, day, context)
+    if state.portfolio_version != context.portfolio_version:
+        moment_ms, as_of_day = max(state.as_of_ms, now_ms), max(state.as_of_day, day)
+        outputs += _conclude(state, moment_ms, as_of_day, publish.Trigger(Cause.TIME), context)
     return Step(state, tuple(outputs), changed=state.revision != revision)
 
 
@@ -219,7 +227,7 @@ def _cause(state: AccountState, event: CoreEvent, read: _Read, as_of_day: int, c
 
 
 def _catch_up(state: AccountState, last_day: int, context: Context) -> list[OutputEvent]:
-    """Take a change of policy as of the account's own moment, then the due days up to a day, then new cut points.
+    """Take a change of policy as of the account's own moment, then the due days up to a day.
 
     A due day is evaluated under new cut points at once; what they alone did is found out if the tier changed.
     """
@@ -232,9 +240,14 @@ def _catch_up(state: AccountState, last_day: int, context: Context) -> list[Outp
         as_of_day = max(state.as_of_day, due_day, context.day_of(moment_ms))
         outputs += _conclude(state, moment_ms, as_of_day, publish.Trigger(Cause.TIME), context)
         assert state.due_day is None or state.due_day > due_day, "a due day that does not grow would never end"
-    if state.portfolio_version != context.portfolio_version:
-        outputs += _conclude(state, state.as_of_ms, state.as_of_day, publish.Trigger(Cause.PORTFOLIO), context)
     return outputs
+
+
+def _adopt(state: AccountState, context: Context) -> list[OutputEvent]:
+    """Take new cut points as of the account's own moment, if no due day brought them."""
+    if state.portfolio_version == context.portfolio_version:
+        return []
+    return _conclude(state, state.as_of_ms, state.as_of_day, publish.Trigger(Cause.PORTFOLIO), context)
 
 
 def _conclude(
