@@ -51,7 +51,7 @@ format: $(STAMP) ## rewrite the sources in the project's format
 
 lock: ## resolve both locks again from pyproject.toml (needs uv)
 	$(UV_COMPILE) --output-file requirements.lock pyproject.toml
-	$(UV_COMPILE) --group dev --output-file requirements-dev.lock pyproject.toml
+	$(UV_COMPILE) --extra calibrate --group dev --output-file requirements-dev.lock pyproject.toml
 
 clean: ## remove what the other targets made
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

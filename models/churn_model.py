@@ -46,20 +46,6 @@ Count = Annotated[int, Field(ge=0)]
 Text = Annotated[str, Field(min_length=1, max_length=200)]
 
 
-class RhythmRule(_Section):
-    """Declared, not fitted: silence over the account's own gap.
-
-    log-odds = steepness × ln(max(silence / own gap, ratio_min) / even_ratio)
-    """
-
-    kind: Literal["rhythm"] = "rhythm"
-    even_ratio: Annotated[float, Field(gt=0, le=100)] = 2
-    """Silence over own gap at which the risk is one half."""
-    ratio_min: Annotated[float, Field(gt=0, le=100)] = 0.5
-    """That ratio counts as this at least, so that support signals are heard right after an order."""
-    steepness: Annotated[float, Field(gt=0, le=10)] = 2
-
-
 class Recency(_Section):
     """Recency alone, what every other kind has to beat: log-odds = intercept + slope × ln(1 + silence)."""
 
@@ -114,7 +100,7 @@ class Logistic(_Section):
         return self
 
 
-Parameters = Annotated[RhythmRule | Recency | ReturnCurve | Logistic, Field(discriminator="kind")]
+Parameters = Annotated[Recency | ReturnCurve | Logistic, Field(discriminator="kind")]
 
 
 class LabelWindow(_Section):
@@ -140,7 +126,7 @@ class FittedOn(_Section):
     """The last day that counted."""
     time_zone: Text
     windows: Annotated[tuple[LabelWindow, ...], Field(max_length=1000)]
-    """What the winner was fitted on in the end; empty for a return curve, which is fitted on the whole history."""
+    """What the winner learned from in the end."""
 
 
 class Candidate(_Section):
@@ -165,9 +151,9 @@ class ReliabilityBin(_Section):
 class Comparison(_Section):
     """How the candidates were compared."""
 
-    protocol: Literal["later_window", "cross_validation", "cross_validation_shifted"]
-    window: LabelWindow
-    """The window on which they were judged."""
+    protocol: Literal["later_windows", "cross_validation", "cross_validation_shifted"]
+    windows: Annotated[tuple[LabelWindow, ...], Field(max_length=1000)]
+    """The windows on which they were judged; the figures of a candidate are means over them."""
     candidates: Annotated[tuple[Candidate, ...], Field(max_length=20)]
     reliability: Annotated[tuple[ReliabilityBin, ...], Field(max_length=20)]
     """Of the winner."""
@@ -200,11 +186,7 @@ class ChurnModel(_Section):
 
     @cached_property
     def version(self) -> str:
-        """Twelve hexadecimal digits of the SHA-256 of what the model says; it tells when that is not calibrated.
-
-        >>> DEFAULT_MODEL.version
-        '35d55aa9fec1-uncalibrated'
-        """
+        """Twelve hexadecimal digits of the SHA-256 of what the model says; it tells when that is not calibrated."""
         meaning = json.dumps(self.model_dump(mode="json", exclude={"fitted_on", "comparison"}), sort_keys=True)
         digits = hashlib.sha256(meaning.encode()).hexdigest()[:_VERSION_HEX_DIGITS]
         return digits if self.calibrated else digits + _UNCALIBRATED_SUFFIX
@@ -212,10 +194,6 @@ class ChurnModel(_Section):
     def to_json(self) -> str:
         """Write the file's text; the same model gives the same bytes."""
         return self.model_dump_json(indent=2) + "\n"
-
-
-DEFAULT_MODEL: Final = ChurnModel(calibrated=False, horizon_days=90, portfolio_gap_days=45, parameters=RhythmRule())
-"""What is used when nothing was fitted: silence over the own gap, by numbers that are judgement."""
 
 
 def read_churn_model(text: str | bytes) -> ChurnModel:

@@ -15,7 +15,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Final, Protocol, assert_never
 
-from models.churn_model import RECENT_DAYS, ChurnModel, Logistic, Recency, ReturnCurve, RhythmRule
+from models.churn_model import RECENT_DAYS, ChurnModel, Logistic, Recency, ReturnCurve
 from models.state import AccountState
 from processors.windows import Rhythm
 
@@ -46,8 +46,6 @@ def compiled(model: ChurnModel) -> Predictor:
     """Prepare a model for prediction."""
     parameters = model.parameters
     match parameters:
-        case RhythmRule():
-            return _RhythmRule(parameters, model.portfolio_gap_days)
         case Recency():
             return _Recency(parameters)
         case ReturnCurve():
@@ -126,24 +124,6 @@ def _reaches(predictor: Predictor, state: AccountState, rhythm: Rhythm, day: int
 
 def _within(value: float) -> float:
     return max(-LOG_ODDS_MAX, min(value, LOG_ODDS_MAX))
-
-
-class _RhythmRule:
-    __slots__ = ("_even_ratio", "_gap", "_ratio_min", "_steepness")
-    needs_recent = False
-
-    def __init__(self, rule: RhythmRule, portfolio_gap_days: float) -> None:
-        self._gap = portfolio_gap_days
-        self._even_ratio = rule.even_ratio
-        self._ratio_min = rule.ratio_min
-        self._steepness = rule.steepness
-
-    def log_odds(self, rhythm: Rhythm, recent: tuple[int, int], day: int) -> float:  # noqa: ARG002  # as the others
-        order_days, first_day, last_day = rhythm
-        assert first_day is not None
-        assert last_day is not None
-        own_gap = (last_day - first_day + self._gap) / order_days
-        return self._steepness * math.log(max((day - last_day) / own_gap, self._ratio_min) / self._even_ratio)
 
 
 class _Recency:

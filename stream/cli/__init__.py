@@ -5,6 +5,7 @@ import typer
 from stream.cli import dead_letters, positions, topics
 from stream.cli.audit import audit
 from stream.cli.backtest import backtest
+from stream.cli.calibrate import calibrate
 from stream.cli.check import check
 from stream.cli.demo import demo
 from stream.cli.explain import explain
@@ -29,6 +30,7 @@ app.command("import")(import_events)
 app.command("simulate")(simulate)
 app.command("replay")(replay)
 app.command("backtest")(backtest)
+app.command("calibrate")(calibrate)
 app.command("worker")(worker)
 app.command("view")(view)
 app.add_typer(topics.app, name="topics")

@@ -5,7 +5,7 @@ from decimal import Decimal, localcontext
 from itertools import pairwise
 from typing import Final
 
-from models.churn_model import Logistic, Recency, ReturnCurve, RhythmRule
+from models.churn_model import Logistic, Recency, ReturnCurve
 
 _PRECISION: Final = 80
 
@@ -32,7 +32,7 @@ def p_return(curve: ReturnCurve, repeats: int, last: float, age: float, horizon:
 
 
 def log_odds(
-    parameters: RhythmRule | Recency | ReturnCurve | Logistic,
+    parameters: Recency | ReturnCurve | Logistic,
     order_days: list[int],
     day: int,
     horizon_days: int,
@@ -44,8 +44,6 @@ def log_odds(
     own_gap = (sum(gaps) + portfolio_gap_days) / (len(gaps) + 1)
     silence, age = day - known[-1], day - known[0]
     match parameters:
-        case RhythmRule(even_ratio=even, ratio_min=least, steepness=steepness):
-            return steepness * math.log(max(silence / own_gap, least) / even)
         case Recency(intercept=intercept, slope=slope):
             return intercept + slope * math.log(1 + silence)
         case ReturnCurve():

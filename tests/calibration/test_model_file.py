@@ -8,7 +8,6 @@ from typing import Any, Final
 import pytest
 
 from models.churn_model import (
-    DEFAULT_MODEL,
     Candidate,
     ChurnModel,
     ChurnModelError,
@@ -16,11 +15,11 @@ from models.churn_model import (
     FittedOn,
     LabelWindow,
     Logistic,
+    Recency,
     ReliabilityBin,
     load_churn_model,
     read_churn_model,
 )
-from models.policy import Churn
 from tests.support.tables import Row, table
 
 WINDOW: Final = LabelWindow(cut=date(1997, 7, 3), horizon_days=181, accounts=23_570, silent=17_000)
@@ -48,7 +47,7 @@ MODEL: Final = ChurnModel(
     ),
     comparison=Comparison(
         protocol="cross_validation",
-        window=WINDOW,
+        windows=(WINDOW,),
         candidates=(Candidate(kind="logistic", auc=0.8, brier=0.13, log_loss=0.41, calibration_error=0.02),),
         reliability=(ReliabilityBin(accounts=100, predicted=0.05, observed=0.04),),
     ),
@@ -145,26 +144,15 @@ def test_the_version_is_the_hash_of_the_meaning(row: Row) -> None:
 
 def test_a_version_tells_what_is_not_calibrated() -> None:
     """Subscribers see in every event whether its risk was calibrated."""
-    assert DEFAULT_MODEL.version.endswith("-uncalibrated")
+    declared = read_churn_model(_text(calibrated=False, fitted_on=None, comparison=None))
+
+    assert declared.version.endswith("-uncalibrated")
     assert len(MODEL.version) == 12
-
-
-def test_the_default_is_the_rule_of_the_default_policy() -> None:
-    """Without a model, risks follow the policy's numbers."""
-    rule, policy = DEFAULT_MODEL.parameters, Churn()
-
-    assert rule.kind == "rhythm"
-    assert (rule.even_ratio, rule.ratio_min, rule.steepness) == (
-        policy.even_ratio,
-        policy.ratio_min,
-        policy.steepness,
-    )
-    assert (DEFAULT_MODEL.portfolio_gap_days, DEFAULT_MODEL.horizon_days) == (
-        policy.portfolio_gap_days,
-        policy.horizon_days,
-    )
 
 
 def test_only_the_logistic_model_needs_recent_days() -> None:
     """A policy whose longest window is shorter can be served by every other kind."""
-    assert (MODEL.history_days_needed, DEFAULT_MODEL.history_days_needed) == (180, 1)
+    recency = Recency(intercept=0.0, slope=1.0)
+
+    assert MODEL.history_days_needed == 180
+    assert MODEL.model_copy(update={"parameters": recency}).history_days_needed == 1

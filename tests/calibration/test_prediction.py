@@ -7,11 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.churn_model import ChurnModel, Logistic, Parameters, Recency, ReturnCurve, RhythmRule
-from models.policy import Churn, Policy
+from models.churn_model import ChurnModel, Logistic, Parameters, Recency, ReturnCurve
 from models.state import AccountState
-from processors import churn
-from processors.context import Context
 from processors.return_model import (
     LOG_ODDS_MAX,
     compiled,
@@ -45,12 +42,6 @@ def _logistics(draw: st.DrawFn) -> Logistic:
 
 
 PARAMETERS: Final[st.SearchStrategy[Parameters]] = st.one_of(
-    st.builds(
-        RhythmRule,
-        even_ratio=st.floats(0.1, 10),
-        ratio_min=st.floats(0.1, 2),
-        steepness=st.floats(0.1, 5),
-    ),
     st.builds(Recency, intercept=st.floats(-5, 5), slope=_WEIGHT),
     st.builds(
         ReturnCurve,
@@ -188,18 +179,3 @@ def test_recent_days_are_counted_by_days_with_an_order() -> None:
 
     assert recent_order_days(state, 280) == (2, 4)
     assert recent_order_days(state, 281) == (1, 3)
-
-
-@given(order_days=ORDER_DAYS, silence=st.integers(0, 500), gap=st.floats(1, 365))
-def test_the_uncalibrated_rule_is_the_one_of_the_policy(order_days: list[int], silence: int, gap: float) -> None:
-    """A model with the numbers of the policy gives the risk that the policy gives by itself."""
-    day = FIRST_DAY + max(order_days) + silence
-    state = _live(order_days, max(order_days) + silence)
-    context = Context(Policy(reporting_currency="EUR", churn=Churn(portfolio_gap_days=gap)))
-    model = ChurnModel(calibrated=False, horizon_days=90, portfolio_gap_days=gap, parameters=RhythmRule())
-    assessed = churn.assess(state, rhythm(state), None, day, context)
-
-    value = log_odds(compiled(model), state, rhythm(state), day)
-
-    assert value is not None
-    assert assessed.risk == round(probability(value) * churn.RISK_ONE)

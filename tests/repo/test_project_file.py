@@ -93,9 +93,10 @@ def test_the_locks_hold_every_dependency() -> None:
     """`make lock` was run after the last change of the dependencies."""
     runtime = {_normalised(name) for name in PARSED["project"]["dependencies"]}
     development = {_normalised(name) for name in PARSED["dependency-groups"]["dev"]}
+    extra = {_normalised(name) for names in PARSED["project"]["optional-dependencies"].values() for name in names}
 
     assert runtime - _locked("requirements.lock").keys() == set()
-    assert (runtime | development) - _locked("requirements-dev.lock").keys() == set()
+    assert (runtime | development | extra) - _locked("requirements-dev.lock").keys() == set()
 
 
 def test_the_locks_agree() -> None:
