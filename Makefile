@@ -11,7 +11,7 @@ UV_COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generat
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo bench bench-quick test lint format lock clean
+.PHONY: help venv demo bench bench-quick test lint format dashboards lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ lint: $(STAMP) ## check format, style, types and the direction of imports
 format: $(STAMP) ## rewrite the sources in the project's format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix-only .
+
+dashboards: $(STAMP) ## write Grafana's dashboards again from deploy/dashboards
+	@$(BIN)/python -m deploy.dashboards deploy/grafana/dashboards
 
 lock: ## resolve both locks again from pyproject.toml (needs uv)
 	$(UV_COMPILE) --output-file requirements.lock pyproject.toml

@@ -183,12 +183,8 @@ class Metrics:
         )
 
     def _make_broker_metrics(self) -> None:
-        self._brokers = self._level(
-            "brokers",
-            "Kafka brokers that this worker is connected to, or wants to be.",
-            ("state",),
-            (("up",), ("down",)),
-        )
+        # Unknown until the client has said so: 0 would look like an outage.
+        self._brokers = self._level("connected_brokers", "Kafka brokers that this worker is connected to.", (), ())
         self._round_trip = self._level(
             "broker_round_trip_seconds",
             "From a request to the answer of the slowest broker, on average; a fetch waits there for records.",
@@ -283,7 +279,7 @@ class Metrics:
 
     def set_brokers(self, brokers: Brokers) -> None:
         """Show how the brokers are reached."""
-        self._brokers.replace({("up",): brokers.up, ("down",): brokers.down})
+        self._brokers.set(brokers.connected)
         self._round_trip.set(brokers.round_trip_seconds)
         self._timeouts.increment(amount=brokers.timeouts - self._timeouts_seen)
         self._timeouts_seen = brokers.timeouts

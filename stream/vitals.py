@@ -17,7 +17,6 @@ from stream.topics import TopicNames
 _MICROSECONDS: Final = 1e6
 _LEARNED: Final = "learned"
 _CONNECTED: Final = frozenset({"UP", "UPDATE"})
-_UNUSED: Final = "INIT"
 
 
 class Vitals(Collector):
@@ -74,9 +73,8 @@ class _Statistics(msgspec.Struct, frozen=True):
 class Brokers(msgspec.Struct, frozen=True):
     """The brokers of the cluster, as a client last saw them."""
 
-    up: int
-    down: int
-    """Wanted, and not connected."""
+    connected: int
+    """A client connects to those that it needs: leaders of its partitions, and its group's coordinator."""
     round_trip_seconds: float
     """From a request to its answer at the slowest of them, on average; fetches wait for records at the broker."""
     timeouts: int
@@ -86,17 +84,14 @@ class Brokers(msgspec.Struct, frozen=True):
 def read_statistics(text: str | bytes) -> Brokers:
     """Read what librdkafka says of itself: STATISTICS.md of its documentation.
 
-    Brokers that were only named in the settings, and those that it had no need of, are left out.
-
     Raises:
         msgspec.DecodeError: if it is no such document.
     """
-    statistics = msgspec.json.decode(text, type=_Statistics)
-    wanted = [one for one in statistics.brokers.values() if one.source == _LEARNED and one.state != _UNUSED]
-    connected = [one for one in wanted if one.state in _CONNECTED]
+    brokers = msgspec.json.decode(text, type=_Statistics).brokers.values()
+    # Others are addresses of the settings, and second connections to the coordinator.
+    connected = [one for one in brokers if one.source == _LEARNED and one.state in _CONNECTED]
     return Brokers(
-        up=len(connected),
-        down=len(wanted) - len(connected),
+        connected=len(connected),
         round_trip_seconds=max((one.rtt.avg for one in connected), default=0) / _MICROSECONDS,
-        timeouts=sum(one.req_timeouts for one in statistics.brokers.values()),
+        timeouts=sum(one.req_timeouts for one in brokers),
     )

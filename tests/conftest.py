@@ -37,13 +37,19 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
-    """A real broker, shared by the run: use topics, groups and transactional ids of your own."""
+def kafka_tools() -> None:
+    """What a broker needs to run; whoever starts one of its own asks for this."""
     if missing := missing_tools():
         message = f"no Kafka broker without {' and '.join(missing)}: apt-get install openjdk-17-jre-headless maven"
         if os.environ.get("CI") == "true":
             pytest.fail(message, pytrace=False)
         pytest.skip(message)
+
+
+@pytest.fixture(scope="session")
+def kafka(kafka_tools: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
+    """A real broker, shared by the run: use topics, groups and transactional ids of your own."""
+    del kafka_tools
     with KafkaBroker(tmp_path_factory.mktemp("kafka")) as broker:
         yield broker
 

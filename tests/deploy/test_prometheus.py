@@ -1,19 +1,8 @@
-"""Prometheus and Grafana: their files agree with the services, and a real Prometheus scrapes a real worker."""
+"""Prometheus and Grafana: their files agree with the services; tests/monitoring runs them."""
 
-import json
-import shutil
 import subprocess
-import time
-import urllib.error
-import urllib.parse
-import urllib.request
-import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
-
-import pytest
-import yaml
 
 from stream import probes
 from stream.settings import Settings, load_settings
@@ -29,15 +18,10 @@ from tests.deploy.files import (
     seconds,
     settings_of,
 )
-from tests.deploy.processes import Running, program, running
-from tests.support.broker import KafkaBroker, free_port
-from tests.support.polling import eventually
-from tests.support.worker import WorkerProcess, run_command
+from tests.deploy.processes import program
 
 CONFIG: Final[dict[str, Any]] = read_yaml(PROMETHEUS_FILE)
 JOBS: Final[dict[str, dict[str, Any]]] = {job["job_name"]: job for job in CONFIG["scrape_configs"]}
-REQUEST_TIMEOUT_S: Final = 10
-CHECK_TIMEOUT_S: Final = 30
 
 
 def _mounted(name: str, path: Path) -> str:
@@ -116,107 +100,3 @@ def test_grafana_has_no_login() -> None:
     assert environ["GF_AUTH_DISABLE_LOGIN_FORM"] == "true"
     assert environ["GF_AUTH_BASIC_ENABLED"] == "false"
     assert environ["GF_AUTH_ANONYMOUS_ORG_ROLE"] == "Viewer"
-
-
-class Prometheus:
-    """A real Prometheus, asked over HTTP."""
-
-    def __init__(self, process: Running, port: int) -> None:
-        self._process = process
-        self.port: Final = port
-
-    def ask(self, path: str, **parameters: str) -> Any:
-        """Return the answer's data, or None while there is no answer; fail if the process has ended."""
-        self._process.check()
-        url = f"http://127.0.0.1:{self.port}/api/v1/{path}?{urllib.parse.urlencode(parameters)}"
-        try:
-            with urllib.request.urlopen(url, timeout=REQUEST_TIMEOUT_S) as answer:
-                return json.load(answer)["data"]
-        except (urllib.error.URLError, ConnectionError):
-            return None
-
-    def query(self, expression: str) -> list[dict[str, Any]]:
-        """Return the series of an expression now; none while there is no answer."""
-        found = self.ask("query", query=expression, time=str(time.time()))
-        return [] if found is None else list(found["result"])
-
-
-def _adapted(worker_port: int, own_port: int) -> str:
-    """The configuration with other addresses of the targets, and nothing else changed."""
-    addresses = {"worker": worker_port, "prometheus": own_port}
-    config = read_yaml(PROMETHEUS_FILE)
-    for job in config["scrape_configs"]:
-        job.pop("dns_sd_configs", None)
-        job["static_configs"] = [{"targets": [f"127.0.0.1:{addresses[job['job_name']]}"]}]
-    return yaml.safe_dump(config)
-
-
-@pytest.fixture(scope="module")
-def worker(kafka: KafkaBroker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerProcess]:
-    """A worker with the settings of its service, ready, on topics of its own."""
-    name = f"scraped-{uuid.uuid4()}"
-    variables = environment(SERVICES["worker"]) | {
-        "ACCOUNT_HEALTH_BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
-        "ACCOUNT_HEALTH_APPLICATION_ID": name,
-        "ACCOUNT_HEALTH_TOPIC_PREFIX": f"{name}.",
-    }
-    run_command(variables, *SERVICES["topics"]["command"])
-    process = WorkerProcess(variables, tmp_path_factory.mktemp("worker"), "scraped")
-    try:
-        yield process.start().wait_ready()
-    finally:
-        process.kill()
-
-
-@pytest.fixture(scope="module")
-def prometheus(worker: WorkerProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
-    """A Prometheus that scrapes it, started as Compose starts it but for addresses and paths."""
-    binary = program("prometheus", "prometheus")
-    folder, port = tmp_path_factory.mktemp("prometheus"), free_port()
-    worker_port = eventually(worker._find_port, "the worker listens")
-    folder.joinpath("prometheus.yml").write_text(_adapted(worker_port, port), encoding="utf-8")
-    changed = {"--config.file": "prometheus.yml", "--storage.tsdb.path": "data"}
-    pairs = (word.partition("=") for word in SERVICES["prometheus"]["command"])
-    flags = [f"{name}={changed.get(name, value)}" for name, _, value in pairs]
-    with running([binary, *flags, f"--web.listen-address=127.0.0.1:{port}"], folder, {}) as process:
-        yield Prometheus(process, port)
-
-
-def test_the_worker_is_scraped(prometheus: Prometheus) -> None:
-    """Both targets of the configuration come up, scraped without an error."""
-
-    def healthy() -> bool:
-        found = prometheus.ask("targets", state="active") or {"activeTargets": []}
-        return [target["health"] for target in found["activeTargets"]] == ["up"] * len(JOBS)
-
-    eventually(healthy, "Prometheus has scraped every target")
-    errors = [target["lastError"] for target in prometheus.ask("targets", state="active")["activeTargets"]]
-    assert errors == [""] * len(JOBS)
-
-
-def test_the_workers_metrics_can_be_queried(prometheus: Prometheus) -> None:
-    """What is running, and how much of it, can be asked of Prometheus."""
-    (build,) = eventually(lambda: prometheus.query("account_health_build_info"), "the build is known")
-    held = eventually(
-        lambda: prometheus.query(f"account_health_assigned_partitions == {_worker_settings().partitions}"),
-        "partitions are held",
-    )
-
-    assert build["metric"]["job"] == "worker"
-    assert build["value"][1] == "1"
-    assert len(held) == 1
-
-
-def test_compose_checks_that_prometheus_is_ready(prometheus: Prometheus) -> None:
-    """Compose's health check passes on a Prometheus that is ready and fails where there is none."""
-    check, *words = SERVICES["prometheus"]["healthcheck"]["test"]
-    wget = shutil.which(words[0]) or program("wget", "wget")
-    eventually(lambda: prometheus.ask("targets"), "Prometheus answers")
-
-    def passes(port: int) -> bool:
-        argv = [wget, *(word.replace(":9090/", f":{port}/") for word in words[1:])]
-        return subprocess.run(argv, check=False, timeout=CHECK_TIMEOUT_S, capture_output=True).returncode == 0
-
-    assert check == "CMD"
-    eventually(lambda: passes(prometheus.port), "Prometheus is ready")
-    assert not passes(1)

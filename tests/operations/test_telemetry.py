@@ -72,7 +72,7 @@ def test_labels_are_bounded() -> None:
     names = {label for family in metrics.registry.collect() for sample in family.samples for label in sample.labels}
 
     listed = {"topic", "outcome", "reason", "direction", "cause", "type", "level", "tier", "kind", "result"}
-    listed |= {"clock", "state"}
+    listed |= {"clock"}
     assert names <= listed | {"le", "partition", "version", "revision", "python", "currency"}
 
 
@@ -212,14 +212,14 @@ def _statistics(**states: str) -> str:
 @pytest.mark.parametrize(
     ("statistics", "expected"),
     [
-        (_statistics(), Brokers(0, 0, 0.0, 1)),
-        (_statistics(one="UP", two="UPDATE"), Brokers(2, 0, 0.0015, 5)),
-        (_statistics(one="UP", two="CONNECT", three="DOWN"), Brokers(1, 2, 0.0015, 7)),
-        (_statistics(one="TRY_CONNECT", never_needed="INIT"), Brokers(0, 1, 0.0, 5)),
+        (_statistics(), Brokers(0, 0.0, 1)),
+        (_statistics(one="UP", two="UPDATE"), Brokers(2, 0.0015, 5)),
+        (_statistics(one="UP", two="CONNECT", three="DOWN"), Brokers(1, 0.0015, 7)),
+        (_statistics(one="TRY_CONNECT", never_needed="INIT"), Brokers(0, 0.0, 5)),
     ],
 )
 def test_brokers_are_read_from_the_clients_statistics(statistics: str, expected: Brokers) -> None:
-    """Only those of the cluster count, and of them only those that the client has a use for."""
+    """Only those of the cluster count, and of them only those that are connected."""
     assert read_statistics(statistics) == expected
 
 
@@ -227,10 +227,15 @@ def test_timeouts_of_the_brokers_are_counted_on() -> None:
     """The client tells how many there were since its start; the counter grows by what is new."""
     metrics = Metrics()
     for timeouts in (2, 2, 5):
-        metrics.set_brokers(Brokers(1, 0, 0.001, timeouts))
+        metrics.set_brokers(Brokers(1, 0.001, timeouts))
 
     assert _value(metrics, "broker_request_timeouts_total") == 5
-    assert _value(metrics, "brokers", state="up") == 1
+    assert _value(metrics, "connected_brokers") == 1
+
+
+def test_how_many_brokers_are_reached_is_unknown_at_first() -> None:
+    """Before the client has told, there is no series: 0 would look like an outage."""
+    assert _value(Metrics(), "connected_brokers") is None
 
 
 def test_what_is_exposed_can_be_parsed() -> None:

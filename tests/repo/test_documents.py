@@ -14,7 +14,7 @@ from stream.cli import app
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 DOCUMENTS: Final = sorted(
-    [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "deploy").glob("**/*.md")], key=str
+    [*ROOT.glob("*.md"), *(ROOT / "docs").glob("**/*.md"), *(ROOT / "deploy").glob("**/*.md")], key=str
 )
 _SHELL_BLOCK: Final = re.compile(r"(?P<comment><!-- [^\n]* -->\n)?```sh\n(?P<commands>.*?)```", re.DOTALL)
 _LINK: Final = re.compile(r"\]\((?P<target>[^)#\s]+)")

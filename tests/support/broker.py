@@ -2,6 +2,7 @@
 
 import fcntl
 import hashlib
+import os
 import random
 import secrets
 import shutil
@@ -190,6 +191,14 @@ class KafkaBroker:
     def kill(self) -> None:
         """End the process at once, with SIGKILL; harmless when there is none."""
         self._end(signal.SIGKILL)
+
+    def pause(self) -> None:
+        """Let it answer nobody, connections staying open, until `resume`."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on after `pause`."""
+        os.kill(self.pid, signal.SIGCONT)
 
     def restart(self) -> None:
         """Stop it if it runs, and start it on the same data and port."""

@@ -18,7 +18,7 @@ from stream.replay import CHURN_RISK_FILE, SNAPSHOTS_FILE, TIER_CHANGES_FILE
 from stream.settings import Settings, load_settings
 from tests.support.polling import eventually
 from tests.support.topics import StateView, latest, read_topic, text_of
-from tests.support.worker import COMMAND, WorkerProcess, environment, run_command
+from tests.support.worker import WorkerProcess, run_command, started_command
 
 PARTITIONS: Final = 4
 _SHOWN: Final = 3
@@ -115,18 +115,8 @@ class Deployment:
     @contextmanager
     def producing(self, *arguments: Path | str) -> Iterator[subprocess.Popen[bytes]]:
         """Let `account-health produce` run beside the test."""
-        process = subprocess.Popen(
-            [*COMMAND, "produce", *map(str, arguments)],
-            env=environment(self.variables),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        try:
+        with started_command(self.variables, "produce", *map(str, arguments)) as process:
             yield process
-        finally:
-            process.kill()
-            process.wait()
 
     def wait_settled(self, *workers: WorkerProcess, timeout_s: float = 90.0) -> None:
         """Wait until all input is processed and all snapshots are published; the workers must not end before."""

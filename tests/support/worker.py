@@ -6,7 +6,8 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Self
 
@@ -45,6 +46,23 @@ def run_command(variables: Mapping[str, str], *arguments: str, timeout_s: float 
     )
     assert done.returncode == 0, f"account-health {' '.join(arguments)}: {done.returncode}\n{done.stdout}"
     return done.stdout
+
+
+@contextmanager
+def started_command(variables: Mapping[str, str], *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Let a command of the command line run beside the test; it ends with the context."""
+    process = subprocess.Popen(
+        [*COMMAND, *arguments],
+        env=environment(variables),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
 
 
 class WorkerProcess:
@@ -109,6 +127,11 @@ class WorkerProcess:
             )
         self._watchdog = guard(self._process.pid)
         return self
+
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal, and wait for nothing."""
+        assert self._process is not None, f"{self.instance_id} was never started"
+        self._process.send_signal(number)
 
     def terminate(self, timeout_s: float = 30.0) -> int:
         """Ask it to stop, as a supervisor does; return its exit code."""

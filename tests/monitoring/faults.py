@@ -1,0 +1,331 @@
+"""Five applications on one broker, and what befalls them until every alert has fired.
+
+The order is what saves time: alerts that need patience are caused first, what stops everything comes last.
+"""
+
+import json
+import signal
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final, Self
+
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
+
+from models.events import InputTopic
+from stream.topics import group_id
+from tests.support.broker import KafkaBroker, free_port
+from tests.support.deployment import Deployment
+from tests.support.polling import eventually
+from tests.support.prometheus import Prometheus
+from tests.support.topics import quiet_admin
+from tests.support.worker import WorkerProcess
+
+_WATCH_S: Final = 0.2
+_BACKLOG: Final = 30_000
+_HOUR_MS: Final = 3_600_000
+
+Alert = dict[str, Any]
+
+
+class Watch:
+    """Notes every alert that ever fires, and starts workers again that end, as a supervisor would."""
+
+    def __init__(self, prometheus: Prometheus) -> None:
+        self.fired: dict[str, Alert] = {}
+        self.targets: dict[str, dict[str, str]] = {}
+        self.supervised: list[WorkerProcess] = []
+        self._prometheus = prometheus
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
+
+    def add(self, worker: WorkerProcess, job: str) -> WorkerProcess:
+        """Start a worker on a port of its own, and scrape it."""
+        port = free_port()
+        worker.start({"ACCOUNT_HEALTH_HTTP_PORT": str(port)})
+        self.targets[f"127.0.0.1:{port}"] = {"job": job, "instance": worker.instance_id}
+        self._prometheus.scrape(self.targets)
+        return worker
+
+    def wait(self, *alerts: str, timeout_s: float) -> None:
+        """Wait until these alerts have fired, for so long at most: whoever asks for them says what is missing."""
+        with suppress(TimeoutError):
+            eventually(lambda: self.fired.keys() >= set(alerts), ", ".join(alerts), timeout_s=timeout_s)
+
+    def _run(self) -> None:
+        while not self._stopped.wait(_WATCH_S):
+            for name, found in self._prometheus.firing().items():
+                self.fired.setdefault(name, found[0])
+            for worker in self.supervised:
+                if not worker.running:
+                    worker.start()
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopped.set()
+        self._thread.join()
+
+
+def _event(type_: str, account_id: str, number: int, occurred: datetime, **fields: Any) -> bytes:
+    common = {"type": type_, "event_id": f"{type_}-{number}", "account_id": account_id}
+    return json.dumps({**common, "occurred_at": occurred.isoformat(), **fields}).encode()
+
+
+def _order(account_id: str, number: int, occurred: datetime, amount: int) -> bytes:
+    order = {"order_id": f"O-{number}", "amount": amount, "cost": amount // 2, "currency": "GBP"}
+    return _event("order.completed", account_id, number, occurred, **order)
+
+
+class Stage:
+    """The applications, each a job of its own, and the one Prometheus that scrapes them."""
+
+    def __init__(self, broker: KafkaBroker, watch: Watch, folder: Path) -> None:
+        self._broker = broker
+        self._watch = watch
+        self._folder = folder
+        # A session outlives the time in which the broker answers nobody.
+        patient = {"session_timeout_ms": "60000", "max_poll_interval_ms": "60000", "transaction_timeout_ms": "60000"}
+        self._load = self._deployment("load", partitions="1", batch_records="20", **patient)
+        self._data = self._deployment("data", partitions="2", **patient)
+        policy = {"policy_file": self._policy(1), "reporting_currency": ""}
+        self._business = self._deployment("business", partitions="1", **policy, **patient)
+        self._broken = self._deployment("broken", partitions="1", commit_interval_ms="1000")
+        self._moved = self._deployment("moved", partitions="1")
+
+    def _deployment(self, name: str, **changed: str) -> Deployment:
+        deployment = Deployment(self._broker.bootstrap_servers, self._folder / name, clock="live", **changed)
+        deployment.folder.mkdir()
+        return deployment.create_topics()
+
+    def _policy(self, revision: int) -> str:
+        """A policy under which a tier is lost at once."""
+        path = self._folder / f"policy-{revision}.toml"
+        path.write_text(f'reporting_currency = "GBP"\nrevision = {revision}\n[tiers]\ndwell_days = 0\n')
+        return str(path)
+
+    def close(self) -> None:
+        """End every worker."""
+        for one in (self._load, self._data, self._business, self._broken, self._moved):
+            one.__exit__(None, None, None)
+
+    def run(self) -> None:
+        """Cause the condition of every alert."""
+        watch = self._watch
+        with self._hanging_transaction():
+            load = watch.add(self._load.worker("load"), "worker-load")
+            data = watch.add(self._data.worker("data"), "worker-data")
+            business = watch.add(self._business.worker("business"), "worker-business")
+            self._refuse_records()
+            watch.add(self._broken.worker("broken"), "worker-broken")
+            self._send(self._broken, "orders", [_order("A-1", 1, datetime.now(UTC), 10)])
+            for worker in (data, business):
+                worker.wait_ready()
+            self._send_rubbish()
+            self._lose_accounts()
+            self._regrade_accounts()
+            self._move_offsets()
+            watch.supervised.append(watch.add(self._moved.worker("moved"), "worker-moved"))
+            self._rebalance()
+            other = self._data.worker("other", policy_file=self._policy(2), reporting_currency="")
+            watch.add(other, "worker-data")
+            watch.wait("AccountHealthRestoreSlow", timeout_s=20)
+        load.wait_ready()
+        watch.wait("AccountHealthMassDemotion", "AccountHealthTierFlapping", "AccountHealthChurnSurge", timeout_s=20)
+        watch.wait("AccountHealthTransactionsAborted", "AccountHealthWorkerRestarting", timeout_s=30)
+        watch.supervised.clear()
+        with self._traffic():
+            self._slow_broker("AccountHealthCommitsSlow", "AccountHealthLatencyHigh")
+        watch.wait("AccountHealthPoliciesDiffer", timeout_s=30)
+        other.kill()
+        watch.wait("AccountHealthWorkerDown", "AccountHealthNoOrders", timeout_s=40)
+        self._freeze_broker(load)
+        self._broker.kill()
+        watch.wait("AccountHealthKafkaUnreachable", timeout_s=20)
+        # There was no worker before the first was started, either.
+        watch.fired.pop("AccountHealthNoWorker", None)
+        for one in (load, data, business):
+            one.kill()
+        watch.wait("AccountHealthNoWorker", timeout_s=10)
+
+    @contextmanager
+    def _hanging_transaction(self) -> Iterator[None]:
+        """Somebody's producer died with a transaction open on the state topic: nobody can say what its last word is."""
+        producer = Producer(
+            {
+                "bootstrap.servers": self._broker.bootstrap_servers,
+                "transactional.id": "somebody-else",
+                "transaction.timeout.ms": 300_000,
+            }
+        )
+        producer.init_transactions(30)
+        producer.begin_transaction()
+        producer.produce(self._load.settings.topics.state, b"{}", b"somebody", partition=0)
+        producer.flush(30)
+        yield
+        producer.abort_transaction(30)
+
+    def _refuse_records(self) -> None:
+        """The broker takes no checkpoint any more; markers of transactions, which are smaller, it has to take."""
+        change = ConfigEntry("max.message.bytes", "200", incremental_operation=AlterConfigOpType.SET)
+        name = self._broken.settings.topics.state
+        topic = ConfigResource(ConfigResource.Type.TOPIC, name, incremental_configs=[change])
+        admin = quiet_admin(self._broken.settings)
+        admin.incremental_alter_configs([topic])[topic].result(30)
+
+    def _move_offsets(self) -> None:
+        """Somebody sets the offsets of the group: nobody can tell whether what comes before them was read."""
+        settings = self._moved.settings
+        group = Consumer(
+            {"bootstrap.servers": settings.bootstrap_servers, "group.id": group_id(settings.application_id)}
+        )
+        group.commit(offsets=[TopicPartition(settings.topics.orders, 0, 5)], asynchronous=False)
+        group.close()
+
+    def _send(
+        self,
+        deployment: Deployment,
+        topic: str,
+        values: list[bytes],
+        *,
+        key: bytes | None = None,
+        timestamp_ms: int = 0,
+    ) -> None:
+        """Send records, whose key is their account unless one is given."""
+        producer = Producer({"bootstrap.servers": self._broker.bootstrap_servers, "partitioner": "murmur2_random"})
+        name = deployment.settings.topics.of_input(InputTopic(topic))
+        for number, value in enumerate(values):
+            account = key or json.loads(value)["account_id"].encode()
+            producer.produce(name, value, account, timestamp=timestamp_ms)
+            if number % 1000 == 0:
+                producer.poll(0)
+        assert producer.flush(30) == 0
+
+    def _send_rubbish(self) -> None:
+        """A producer sends what is no event."""
+        self._send(self._data, "support", [b"{"] * 100, key=b"A-1")
+
+    def _lose_accounts(self) -> None:
+        """Accounts turn out to be silent for long: what they ordered since is missing."""
+        now = datetime.now(UTC)
+        orders = [
+            _order(f"L-{account}", 10 * account + step, now - timedelta(days=300 - 10 * step), 100)
+            for account in range(60)
+            for step in range(3)
+        ]
+        self._send(self._business, "orders", orders)
+
+    def _regrade_accounts(self) -> None:
+        """Large orders are entered, and cancelled at once."""
+        now = datetime.now(UTC)
+        accounts = [f"F-{number}" for number in range(60)]
+        small = [_order(account, 1, now - timedelta(minutes=3), 100) for account in accounts]
+        large = [_order(account, 2, now - timedelta(minutes=2), 200_000) for account in accounts]
+        cancelled = [
+            _event(
+                "order.cancelled",
+                account,
+                3,
+                now - timedelta(minutes=1),
+                order_id="O-2",
+                ordered_at=(now - timedelta(minutes=2)).isoformat(),
+                amount=200_000,
+                cost=100_000,
+                currency="GBP",
+            )
+            for account in accounts
+        ]
+        self._send(self._business, "orders", small + large + cancelled)
+
+    def _rebalance(self) -> None:
+        """A member joins the group and leaves it, again and again."""
+        settings = self._data.settings
+        for number in range(2):
+            member = Consumer(
+                {
+                    "bootstrap.servers": settings.bootstrap_servers,
+                    "group.id": group_id(settings.application_id),
+                    "client.id": f"visitor-{number}",
+                    "partition.assignment.strategy": "cooperative-sticky",
+                    "auto.offset.reset": "latest",
+                    "enable.auto.commit": False,
+                }
+            )
+            held = threading.Event()
+
+            # Not before it holds a partition: who leaves between the two steps of a rebalance is waited for.
+            def note(_: Consumer, partitions: list[TopicPartition], held: threading.Event = held) -> None:
+                if partitions:
+                    held.set()
+
+            member.subscribe([settings.topics.orders], on_assign=note)
+            try:
+                eventually(lambda one=member, held=held: one.poll(0.05) or held.is_set(), "the visitor is a member")
+            finally:
+                member.close()
+
+    @contextmanager
+    def _traffic(self) -> Iterator[None]:
+        """Orders keep coming, twenty a second."""
+        stopped = threading.Event()
+
+        def send() -> None:
+            number = 0
+            while not stopped.wait(0.05):
+                number += 1
+                with suppress(KafkaException):
+                    self._send(self._load, "orders", [_order(f"T-{number % 50}", number, datetime.now(UTC), 10)])
+
+        thread = threading.Thread(target=send, name="traffic", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            stopped.set()
+            thread.join()
+
+    def _slow_broker(self, *alerts: str) -> None:
+        """The broker answers only now and then, as one whose disk is overloaded."""
+        deadline = time.monotonic() + 30
+        while not self._watch.fired.keys() >= set(alerts) and time.monotonic() < deadline:
+            self._broker.pause()
+            self._watch.wait("nothing", timeout_s=1.3)
+            self._broker.resume()
+            self._watch.wait("nothing", timeout_s=0.4)
+
+    def _freeze_broker(self, worker: WorkerProcess) -> None:
+        """In the middle of a backlog, the broker stops to answer; at last the worker is asked to stop."""
+        old_ms = int(time.time() * 1000) - _HOUR_MS
+        now = datetime.now(UTC)
+        orders = [_order(f"B-{number % 500}", number, now, 10) for number in range(_BACKLOG)]
+        self._send(self._load, "orders", orders, timestamp_ms=old_ms)
+        eventually(lambda: _lag(worker) > 0 and _held(worker) > 0, "the worker has a backlog", interval_s=0.1)
+        self._broker.pause()
+        self._watch.wait(
+            "AccountHealthLagGrowing",
+            "AccountHealthInputStuck",
+            "AccountHealthNotCommitting",
+            "AccountHealthSnapshotsHeldBack",
+            "AccountHealthClockStalled",
+            timeout_s=30,
+        )
+        worker.send(signal.SIGTERM)
+        self._watch.wait("AccountHealthWorkerNotReady", timeout_s=15)
+
+
+def _lag(worker: WorkerProcess) -> float:
+    return _sum(worker.metrics(), "account_health_lag_records")
+
+
+def _held(worker: WorkerProcess) -> float:
+    return _sum(worker.metrics(), "account_health_snapshots_held_seconds")
+
+
+def _sum(metrics: Mapping[tuple[str, frozenset[tuple[str, str]]], float], name: str) -> float:
+    return sum(value for (found, _), value in metrics.items() if found == name)

@@ -1,0 +1,21 @@
+"""What can be asked for: every metric with its labels, and the values that a label can have."""
+
+from typing import Final
+
+from stream.reference import exported
+
+OPEN_ENDED: Final = frozenset({"currency", "partition", "python", "revision", "version", "le"})
+"""Labels whose values are not known beforehand."""
+SCRAPED: Final = frozenset({"job", "instance"})
+"""Labels that Prometheus adds."""
+
+
+def known() -> dict[str, dict[str, set[str]]]:
+    """Return every series that a scrape of a worker gives: its labels, and their values."""
+    found: dict[str, dict[str, set[str]]] = {"up": {}}
+    for family in exported().collect():
+        for sample in family.samples:
+            labels = found.setdefault(sample.name, {})
+            for label, value in sample.labels.items():
+                labels.setdefault(label, set()).add(value)
+    return found
