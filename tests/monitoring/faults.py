@@ -245,30 +245,33 @@ class Stage:
 
     def _rebalance(self) -> None:
         """A member joins the group and leaves it, again and again."""
-        settings = self._data.settings
         for number in range(2):
-            member = Consumer(
-                {
-                    "bootstrap.servers": settings.bootstrap_servers,
-                    "group.id": group_id(settings.application_id),
-                    "client.id": f"visitor-{number}",
-                    "partition.assignment.strategy": "cooperative-sticky",
-                    "auto.offset.reset": "latest",
-                    "enable.auto.commit": False,
-                }
-            )
-            held = threading.Event()
+            self._visit(number)
 
-            # Not before it holds a partition: who leaves between the two steps of a rebalance is waited for.
-            def note(_: Consumer, partitions: list[TopicPartition], held: threading.Event = held) -> None:
-                if partitions:
-                    held.set()
+    def _visit(self, number: int) -> None:
+        settings = self._data.settings
+        held = threading.Event()
 
-            member.subscribe([settings.topics.orders], on_assign=note)
-            try:
-                eventually(lambda one=member, held=held: one.poll(0.05) or held.is_set(), "the visitor is a member")
-            finally:
-                member.close()
+        # Not before it holds a partition: who leaves between the two steps of a rebalance is waited for.
+        def note(_: Consumer, partitions: list[TopicPartition]) -> None:
+            if partitions:
+                held.set()
+
+        member = Consumer(
+            {
+                "bootstrap.servers": settings.bootstrap_servers,
+                "group.id": group_id(settings.application_id),
+                "client.id": f"visitor-{number}",
+                "partition.assignment.strategy": "cooperative-sticky",
+                "auto.offset.reset": "latest",
+                "enable.auto.commit": False,
+            }
+        )
+        member.subscribe([settings.topics.orders], on_assign=note)
+        try:
+            eventually(lambda: member.poll(0.05) is not None or held.is_set(), "the visitor is a member")
+        finally:
+            member.close()
 
     @contextmanager
     def _traffic(self) -> Iterator[None]:

@@ -88,9 +88,13 @@ def server(worker: WorkerProcess, tmp_path_factory: pytest.TempPathFactory) -> I
         yield started
 
 
-def _finite(server: Prometheus, expression: str) -> bool:
-    """Whether an expression is answered with a number at least."""
-    return any(math.isfinite(float(series["value"][1])) for series in server.query(expression))
+def _answered(server: Prometheus, expression: str) -> None:
+    """Wait until an expression is answered with a number at least; NaN, as of 0 / 0, is none."""
+
+    def finite() -> bool:
+        return any(math.isfinite(float(series["value"][1])) for series in server.query(expression))
+
+    eventually(finite, expression, timeout_s=10)
 
 
 def test_the_targets_are_scraped(server: Prometheus) -> None:
@@ -117,7 +121,7 @@ def test_the_targets_are_scraped(server: Prometheus) -> None:
 )
 def test_every_query_of_a_panel_is_answered(server: Prometheus, expression: str) -> None:
     """None is empty or in error."""
-    eventually(lambda: _finite(server, expression), expression, timeout_s=10)
+    _answered(server, expression)
 
 
 @pytest.mark.parametrize("rule", rules(), ids=lambda rule: str(rule.get("alert") or rule.get("record")))
@@ -125,14 +129,14 @@ def test_every_query_of_a_rule_is_answered(server: Prometheus, rule: dict[str, A
     """Also those of silent alerts, whose comparisons are made to answer 0 or 1: what they look at is there."""
     expression = answering(rule["expr"]) if "alert" in rule else rule["expr"]
 
-    eventually(lambda: _finite(server, expression), expression, timeout_s=10)
+    _answered(server, expression)
 
 
 @pytest.mark.parametrize("page", sorted(RUNBOOK.glob("*.md")), ids=lambda path: str(path.stem))
 def test_every_query_of_the_runbook_is_answered(server: Prometheus, page: Path) -> None:
     """Whoever follows a page at night gets an answer."""
     for expression in queries_of(page.read_text(encoding="utf-8")):
-        eventually(lambda query=expression: _finite(server, query), expression, timeout_s=10)
+        _answered(server, expression)
 
 
 @pytest.mark.parametrize("name", ["job", "instance"])
