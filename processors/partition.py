@@ -119,18 +119,18 @@ class Partition:
             self._touch(account_id, step.state, due_day)
         return step
 
-    def policy_changed(self) -> None:
-        """Let `tick` evaluate every account under the context's policy, at the pace of its limit."""
+    def refresh(self) -> None:
+        """Let `tick` evaluate every committed account by what the context says now, at the pace of its limit."""
         self._stale = sorted(self._packed, reverse=True)
         self._refreshed.clear()
 
-    def policy_settled(self) -> None:
-        """Take every account as evaluated under the context's policy."""
+    def settled(self) -> None:
+        """Take every account as evaluated by what the context says."""
         self._stale.clear()
         self._refreshed.clear()
 
     def stale_count(self) -> int:
-        """Count the accounts that `policy_changed` left to evaluate."""
+        """Count the accounts that `refresh` left to evaluate."""
         return len(self._stale)
 
     def tick(self, now_ms: int, limit: int) -> Iterator[tuple[str, Step]]:

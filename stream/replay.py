@@ -17,6 +17,7 @@ from models.events import ClockAdvanced, InputTopic
 from models.orders import Order
 from models.outputs import TierChanged
 from models.policy import Policy
+from models.portfolio import CutPoints, cut_points_to_json
 from models.reasons import Outcome, RefusalReason
 from models.wire import ReadEvent, Refusal, parse
 from processors.account import Step
@@ -25,12 +26,14 @@ from processors.partition import NEVER, Partition
 from processors.snapshots import snapshot
 from stream.files import Line, merge
 from stream.handling import partition_of
+from stream.portfolio.files import CUT_POINTS_FILE
+from stream.portfolio.survey import Survey
 
 SNAPSHOTS_FILE: Final = "snapshots.jsonl"
 TIER_CHANGES_FILE: Final = "tier-changes.jsonl"
 CHURN_RISK_FILE: Final = "churn-risk.jsonl"
 DEAD_LETTERS_FILE: Final = "dead-letters.jsonl"
-_FILES: Final = (SNAPSHOTS_FILE, TIER_CHANGES_FILE, CHURN_RISK_FILE, DEAD_LETTERS_FILE)
+_FILES: Final = (SNAPSHOTS_FILE, TIER_CHANGES_FILE, CHURN_RISK_FILE, DEAD_LETTERS_FILE, CUT_POINTS_FILE)
 DEFAULT_PARTITIONS: Final = 4
 """As many as the topics have by default."""
 _TICK_ACCOUNTS: Final = 1000
@@ -75,7 +78,7 @@ class DeadLetter(msgspec.Struct):
 
 
 class _Outputs:
-    """The four files of a replay, written beside their names and renamed when they are whole."""
+    """The files of a replay, written beside their names and renamed when they are whole."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -108,7 +111,8 @@ class Replay:
     """One replay.
 
     Args:
-        context: the policy.
+        context: the policy. With cut points it is judged by those; without, by the portfolio's own, which is counted
+            whenever the day turns and at the end.
         latest_ms: an event dated later is refused; with `until` its end counts instead, and later ones are skipped.
         until: the last day that counts, as of its end; None for the day of the last event that was not refused.
         partitions: of the worker's inputs. Each has a clock of its own: a late event may come before or after the
@@ -125,6 +129,8 @@ class Replay:
             raise ReplayError(f"--until {until} is after {UNTIL_MAX}, the last day that can be replayed")
         self._context = context
         self._partitions = [Partition(context) for _ in range(partitions)]
+        # Cut points that are given stay as they are.
+        self._survey = Survey(context.policy.classes) if context.cuts is None else None
         self._until_ms = None if until is None else context.end_of_day_ms(day_of_date(until))
         self._latest_ms = latest_ms if self._until_ms is None else self._until_ms
         self._outcomes: Counter[Outcome] = Counter()
@@ -182,9 +188,7 @@ class Replay:
         if isinstance(event, ClockAdvanced):
             self._reach(moment_ms)
             # As when it is produced: the clock of every partition.
-            for accounts in self._partitions:
-                accounts.clock_ms = max(accounts.clock_ms, moment_ms)
-                self._advance(accounts, outputs)
+            self._advance_all(moment_ms, outputs)
             self._outcomes[Outcome.APPLIED] += 1
         else:
             accounts = self._partitions[partition_of(event.account_id.encode(), len(self._partitions))]
@@ -195,31 +199,65 @@ class Replay:
             self._reach(moment_ms)
             assert step.outcome is not None, "an event that is not refused has an outcome"
             self._outcomes[step.outcome] += 1
-            self._publish(step, outputs)
+            self._take_step(event.account_id, accounts, step, outputs)
             self._advance(accounts, outputs)
+        self._count(outputs)
+
+    def _count(self, outputs: _Outputs) -> None:
+        """Count the portfolio at the turn of a day, and sooner while it is young."""
+        assert self._last_ms is not None, "time has begun"
+        day = self._context.day_of(self._last_ms)
+        if self._survey is None or not self._survey.is_due(day):
+            return
+        if self._survey.turns(day):
+            # Whoever had no event yet is counted as of the same day.
+            self._advance_all(self._context.start_of_day_ms(day), outputs)
+        self._adopt(self._survey.take(day))
+
+    def _adopt(self, cuts: CutPoints) -> None:
+        self._context = self._context.with_cuts(cuts)
+        for accounts in self._partitions:
+            accounts.context = self._context
 
     def _reach(self, moment_ms: int) -> None:
         self._first_ms = moment_ms if self._first_ms is None else min(self._first_ms, moment_ms)
         self._last_ms = moment_ms if self._last_ms is None else max(self._last_ms, moment_ms)
 
+    def _advance_all(self, moment_ms: int, outputs: _Outputs) -> None:
+        for accounts in self._partitions:
+            accounts.clock_ms = max(accounts.clock_ms, moment_ms)
+            self._advance(accounts, outputs)
+
     def _advance(self, accounts: Partition, outputs: _Outputs) -> None:
         while True:
             reached = 0
-            for _, step in accounts.tick(NEVER, _TICK_ACCOUNTS):
-                self._publish(step, outputs)
+            for account_id, step in accounts.tick(NEVER, _TICK_ACCOUNTS):
+                self._take_step(account_id, accounts, step, outputs)
                 reached += 1
-            if reached < _TICK_ACCOUNTS:
+            # Whoever was evaluated may be due again: under new cut points a day that has come can matter.
+            if not reached:
                 return
+
+    def _take_step(self, account_id: str, accounts: Partition, step: Step, outputs: _Outputs) -> None:
+        if self._survey is not None and step.changed:
+            self._survey.note(account_id, accounts)
+        self._publish(step, outputs)
 
     def _finish(self, outputs: _Outputs) -> None:
         end_ms = self._until_ms
         if end_ms is None and self._last_ms is not None:
             end_ms = self._context.end_of_day_ms(self._context.day_of(self._last_ms))
-        for accounts in self._partitions:
-            if end_ms is not None:
-                accounts.set_clock(max(end_ms, accounts.clock_ms))
-                self._advance(accounts, outputs)
+        if end_ms is not None:
+            self._advance_all(end_ms, outputs)
         self._pack()
+        if self._survey is not None:
+            self._adopt(self._survey.take(0 if end_ms is None else self._context.day_of(end_ms)))
+            for accounts in self._partitions:
+                accounts.refresh()
+                self._advance(accounts, outputs)
+            self._pack()
+        assert self._context.cuts is not None, "there are cut points by now"
+        outputs.write(CUT_POINTS_FILE, cut_points_to_json(self._context.cuts))
         homes = {one: accounts for accounts in self._partitions for one in accounts.account_ids()}
         for account_id in sorted(homes):
             state = homes[account_id].get(account_id)

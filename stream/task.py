@@ -100,7 +100,7 @@ class PartitionTask:
         # Told with the next commit, whichever that is: opening alone is no news.
         self._opened: OpenStep | None = OpenStep(restored.settled_policy_version is None)
         if restored.settled_policy_version not in {None, version}:
-            self.accounts.policy_changed()
+            self.accounts.refresh()
         self._settings = settings
         self._names = settings.topics
         self._source = event_source(settings.application_id)

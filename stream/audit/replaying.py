@@ -163,9 +163,9 @@ class Replayer:
             match step:
                 case OpenStep():
                     self._settled = True
-                    self.accounts.policy_settled()
+                    self.accounts.settled()
                     if self.last is not None and self.last.policy_version != checkpoint.policy_in_force:
-                        self.accounts.policy_changed()
+                        self.accounts.refresh()
                 case ReadStep():
                     self._read(step, outputs)
                 case TickStep(now_ms=now_ms, limit=limit):
@@ -299,7 +299,7 @@ class Replayer:
             except CheckpointError as error:
                 self._report.fault(Fault.STATE, f"the erasure mark at offset {written.offset} cannot be read: {error}")
         self.accounts.set_clock(checkpoint.clock_ms)
-        self.accounts.policy_settled()
+        self.accounts.settled()
         self._settled = checkpoint.policy_version == checkpoint.policy_in_force
 
     def _restore(self, name: str, written: Written) -> None:

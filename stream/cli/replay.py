@@ -17,6 +17,7 @@ from processors.context import Context
 from stream.cli.shell import EXIT_USAGE, fail
 from stream.files import FileError
 from stream.judgement import model_for
+from stream.portfolio.files import CUT_POINTS_FILE, CutPointsFileError, load_cut_points
 from stream.replay import DEFAULT_PARTITIONS, Replay, ReplayError, Summary, default_policy, total_bytes
 
 
@@ -28,14 +29,21 @@ def replay(  # noqa: PLR0913, PLR0917  # the flags of a command
     until: Annotated[
         datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Last day that counts, as of its end.")
     ] = None,
+    cut_points: Annotated[
+        Path | None,
+        typer.Option(
+            help=f"Compare accounts with these, a {CUT_POINTS_FILE}. Default: the portfolio is counted daily."
+        ),
+    ] = None,
     partitions: Annotated[
         int, typer.Option(min=1, max=1000, help="Of the worker's inputs; matters for late events only.")
     ] = DEFAULT_PARTITIONS,
 ) -> None:
     """Replay files of events through the same core as the worker, on the event clock.
 
-    Files are merged by the time at their heads. Writes snapshots.jsonl, tier-changes.jsonl, churn-risk.jsonl and
-    dead-letters.jsonl; two runs give the same bytes.
+    Files are merged by the time at their heads. Writes snapshots.jsonl, tier-changes.jsonl, churn-risk.jsonl,
+    dead-letters.jsonl and cut-points.json; two runs give the same bytes. Without --cut-points the portfolio is
+    counted whenever the day turns, and at the end, after which every account is evaluated once more.
     """
     console = Console(stderr=True)
     try:
@@ -44,9 +52,10 @@ def replay(  # noqa: PLR0913, PLR0917  # the flags of a command
             console.print(f"No --policy: the default one, in {in_force.reporting_currency} as the first order is.")
         else:
             in_force = load_policy(policy)
+        cuts = None if cut_points is None else load_cut_points(cut_points)
         started = time.perf_counter()
         run = Replay(
-            Context(in_force, model=model_for(model, in_force)),
+            Context(in_force, cuts=cuts, model=model_for(model, in_force)),
             time.time_ns() // 1_000_000,
             None if until is None else until.date(),
             partitions,
@@ -54,7 +63,7 @@ def replay(  # noqa: PLR0913, PLR0917  # the flags of a command
         with progress_bar(console) as progress:
             task = progress.add_task("events", total=total_bytes(events))
             summary = run.run(events, out, lambda size: progress.advance(task, size))
-    except (FileError, PolicyError, ChurnModelError, ReplayError) as error:
+    except (FileError, PolicyError, ChurnModelError, CutPointsFileError, ReplayError) as error:
         fail(str(error), EXIT_USAGE)
     except OSError as error:
         fail(f"{error.filename or out}: {error.strerror}")

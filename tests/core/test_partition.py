@@ -263,7 +263,7 @@ def test_an_abort_forgets_who_was_evaluated_under_a_new_policy(row: Row) -> None
         partition.apply(read_event("d0 order 100", number, name))
     commit(partition)
     partition.context = Context(policy_of(tiers={"dwell_days": 1}))
-    partition.policy_changed()
+    partition.refresh()
     for _ in range(int(row["ticks before the abort"])):
         list(partition.tick(0, int(row["limit"])))
     partition.abort()

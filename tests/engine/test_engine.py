@@ -242,11 +242,11 @@ def test_no_snapshot_is_published_while_a_new_policy_reaches_the_accounts(task: 
     """A tier of one policy beside a score of another would be neither."""
     published: list[OutRecord] = []
     task.accounts.restore("A-1", pack(AccountState("A-1", revision=1, configuration="another")))
-    task.accounts.policy_changed()
+    task.accounts.refresh()
 
     assert task.publish_snapshots(10, published.append) == 0
 
-    task.accounts.policy_settled()
+    task.accounts.settled()
     assert task.publish_snapshots(10, published.append) == 1
 
 
