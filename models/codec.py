@@ -7,7 +7,7 @@ level, and lets a census read all of them as one array, without unpacking one.
 """
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 import msgspec
@@ -45,6 +45,7 @@ _LEVEL_CODE: Final[dict[str | None, int]] = {level: code for code, level in enum
 # From a format to the next: takes and returns the body's fields as a list. A released format is never removed.
 _UPGRADES: Final[dict[int, Callable[[list[object]], list[object]]]] = {}
 
+_GRADE: Final = slice(2, 4)
 _is_positive: Final = (0).__lt__
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = msgspec.msgpack.Decoder(AccountState).decode
@@ -107,6 +108,38 @@ def header(packed: bytes) -> Header:
         raise StateFormatError(f"tier {tier_code} or level {level_code} is not known here") from error
     pending = bool(flags & _SNAPSHOT_PENDING)
     return Header(format_, pending, tier, level, None if due_day == _NEVER_DUE else due_day)
+
+
+def grade(packed: bytes) -> bytes:
+    """Cut tier and churn level out of a packed state, to be counted together without being read one by one."""
+    return packed[_GRADE]
+
+
+def tier_of(grade: bytes) -> Tier | None:
+    """Read the tier of what `grade` cut out."""
+    return _TIERS[grade[0]]
+
+
+def level_of(grade: bytes) -> ChurnLevel | None:
+    """Read the churn level of what `grade` cut out."""
+    return _LEVELS[grade[1]]
+
+
+def by_header(states: Mapping[str, bytes]) -> Iterator[tuple[Header, list[str]]]:
+    """Divide accounts by what the headers of their packed states say, each such header read once.
+
+    Raises:
+        StateFormatError: if the bytes of one are shorter than a header or of a newer format.
+    """
+    leads: dict[bytes, list[str]] = {}
+    for account_id, packed in states.items():
+        lead = packed[: _LEAD.size]
+        if (known := leads.get(lead)) is not None:
+            known.append(account_id)
+        else:
+            leads[lead] = [account_id]
+    for account_ids in leads.values():
+        yield header(min((states[one] for one in account_ids), key=len)), account_ids
 
 
 def unpack(packed: bytes) -> AccountState:

@@ -163,6 +163,8 @@ def _read(value: bytes) -> _Json | None:
 
 
 _CENT: Final = NANO // 100
+# Compared with a decimal number, a double would be turned into one.
+_LARGEST: Final = float(AMOUNT_MAX)
 _AMOUNT: Final = re.compile(r"([0-9]{1,12})(?:\.([0-9]{1,9}))?")
 
 
@@ -172,7 +174,7 @@ def _nano(amount: float | str) -> int | None:
     A JSON number is taken as the shortest decimal number that is the same double, as the contract takes it.
     """
     if isinstance(amount, float):
-        if not 0 <= amount <= AMOUNT_MAX:
+        if not 0 <= amount <= _LARGEST:
             return None
         cents = round(amount * 100)
         # Doubles of up to fifteen digits are different ones, and this one has the digits of `cents`.
@@ -187,42 +189,44 @@ def _nano(amount: float | str) -> int | None:
     return nano if nano <= NANO_MAX else None
 
 
-_MINUTE_END: Final = len("2026-01-31T10:11:")
+_HOUR_END: Final = len("2026-01-31T10:")
 _SECOND_END: Final = len("2026-01-31T10:11:12")
-_SECONDS: Final = {f"{second:02}": second * 1000 for second in range(60)}
+_SECONDS_OF_HOUR: Final = {
+    f"{minute:02}:{second:02}": (minute * 60 + second) * 1000 for minute in range(60) for second in range(60)
+}
 _TAIL: Final = re.compile(r"(?:\.([0-9]{1,6}))?(?:Z|([+-])([01][0-9]|2[0-3]):([0-5][0-9]))")
 _MILLISECOND_DIGITS: Final = 3
 _MINUTE_MS: Final = 60_000
 _CACHED_MAX: Final = 4096
 # What stands in these follows from the key alone.
-_minutes: Final[dict[str, int]] = {}
+_hours: Final[dict[str, int]] = {}
 _tails: Final[dict[str, int]] = {}
 
 
 def _epoch_ms(text: str) -> int | None:
     """Read a time of RFC 3339, rounded down to a millisecond; None if the contract has to look at it.
 
-    Most events share their minute with others, and all of them their milliseconds.
+    Most events share their hour with others, and all of them their milliseconds.
     """
-    minute_ms = _minutes.get(text[:_MINUTE_END])
-    if minute_ms is None and (minute_ms := _minute_ms(text[:_MINUTE_END])) is None:
+    hour_ms = _hours.get(text[:_HOUR_END])
+    if hour_ms is None and (hour_ms := _hour_ms(text[:_HOUR_END])) is None:
         return None
     tail_ms = _tails.get(text[_SECOND_END:])
     if tail_ms is None and (tail_ms := _tail_ms(text[_SECOND_END:])) is None:
         return None
-    second_ms = _SECONDS.get(text[_MINUTE_END:_SECOND_END])
+    second_ms = _SECONDS_OF_HOUR.get(text[_HOUR_END:_SECOND_END])
     if second_ms is None:
         return None
-    moment_ms = minute_ms + second_ms + tail_ms
+    moment_ms = hour_ms + second_ms + tail_ms
     return moment_ms if moment_ms >= 0 else None
 
 
-def _minute_ms(text: str) -> int | None:
+def _hour_ms(text: str) -> int | None:
     try:
-        minute_ms = epoch_ms(msgspec.convert(f"{text}00Z", datetime))
+        hour_ms = epoch_ms(msgspec.convert(f"{text}00:00Z", datetime))
     except msgspec.ValidationError:
         return None
-    return _keep(_minutes, text, minute_ms)
+    return _keep(_hours, text, hour_ms)
 
 
 def _tail_ms(text: str) -> int | None:

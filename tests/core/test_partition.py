@@ -156,6 +156,30 @@ def _ticked(partition: Partition, now_ms: int, limit: int) -> list[OutputEvent]:
         outputs += [one for _, step in reached for one in step.outputs]
 
 
+@given(policies(), companies(), st.lists(st.integers(0, 4), min_size=1, max_size=9))
+def test_what_is_put_in_order_before_changes_nothing(policy: Policy, company: list[Arrival], parts: list[int]) -> None:
+    """Ticks find the same accounts in the same order, however much of them was put in order before, and when."""
+    prepared, plain = Partition(Context(policy)), Partition(Context(policy))
+    for number, arrival in enumerate(company):
+        part = parts[number % len(parts)]
+        for one in (prepared, plain):
+            one.apply(arrival.event)
+        prepared.prepare_tick(arrival.at_ms + 40 * DAY_MS, part)
+        if part == 0:
+            commit(prepared)
+            commit(plain)
+        outputs = [[step.outputs for _, step in one.tick(0, 1)] for one in (prepared, plain)]
+        assert outputs[0] == outputs[1]
+    commit(prepared)
+    commit(plain)
+    while not prepared.prepare_tick(END_MS, 1):
+        assert prepared.due_count() == plain.due_count()
+
+    assert seen(prepared) == seen(plain)
+    assert _ticked(prepared, END_MS, 2) == _ticked(plain, END_MS, 2)
+    assert prepared.prepare_tick(END_MS, 0)
+
+
 @given(policies(), companies())
 def test_small_slices_of_time_equal_one_large_one(policy: Policy, company: list[Arrival]) -> None:
     """Ticks of one account each give the same outputs in the same order, and the same states, as one tick for all."""
