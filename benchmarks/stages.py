@@ -31,6 +31,7 @@ from stream import task as tasks
 from stream.app import build_app
 from stream.engine import Engine
 from stream.health import Health
+from stream.memory import look_for_cycles_seldom
 from stream.monitor import Monitor
 from stream.settings import load_settings
 from stream.telemetry import Metrics
@@ -61,7 +62,7 @@ STAGES: Final[tuple[tuple[str, Any, str], ...]] = (
     ("pack", partition.Partition, "changes"),
     ("take as committed", tasks.PartitionTask, "committed"),
     ("produce", Transactions, "produce"),
-    ("produce changelog", Transactions, "produce_to"),
+    ("produce changelog", Transactions, "produce_all"),
     ("checkpoint", engines, "encode"),
     ("commit (waiting)", Transactions, "commit"),
     ("metrics", Monitor, "committed"),
@@ -148,6 +149,7 @@ async def profile(bootstrap_servers: str, orders: int) -> dict[str, Any]:
     policy = Policy(reporting_currency="EUR")
     metrics, health = Metrics(), Health(settings.stuck_deadline_seconds)
     monitor = Monitor(metrics, health, policy, settings.topics)
+    look_for_cycles_seldom()
     engine = Engine(settings, Context(policy), monitor, lambda: time.time_ns() // 1_000_000)
     await engine.connect()
     app: Any = build_app(settings, engine)

@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from itertools import chain
 from typing import Any, Final, NamedTuple
 
 from confluent_kafka import KafkaException, Message, TopicPartition
@@ -22,6 +23,7 @@ from stream.cluster import Cluster, ClusterError
 from stream.handling import Place
 from stream.inputs import Run
 from stream.monitor import Monitor
+from stream.pacing import Pace
 from stream.poller import Poller
 from stream.restore import Restored, RestoreError, restore
 from stream.settings import Settings
@@ -31,6 +33,8 @@ from stream.transactions import TransactionAbortedError, Transactions
 
 _log = logging.getLogger(__name__)
 _SLICE_ACCOUNTS: Final = 50
+_ORDERED_ACCOUNTS: Final = 10_000
+"""Due accounts that are put in order at a time, which takes about as long as to advance a slice of them."""
 _TICK_SECONDS: Final = 0.05
 _RESTORERS: Final = 4
 """Partitions restored at a time."""
@@ -74,6 +78,7 @@ class Engine:
         self._news = asyncio.Event()
         # Held while a batch is processed and while a commit runs: nothing is produced during a commit.
         self._lock = asyncio.Lock()
+        self._pace = Pace(settings)
         self._transactions = Transactions(settings)
         # Of their own: a commit must never wait behind a restore.
         self._restorers = ThreadPoolExecutor(_RESTORERS, "restore")
@@ -165,7 +170,9 @@ class Engine:
                     self._transactions.begin()
                     task.process(run.topic, run.messages, self._transactions.produce)
                     self._transactions.serve()
-                    self._monitor.processed(time.perf_counter() - started, len(run.messages))
+                    seconds = time.perf_counter() - started
+                    self._pace.processed(seconds, len(run.messages))
+                    self._monitor.processed(seconds, len(run.messages))
                     if self._transactions.is_half_full() or task.is_full():
                         await self._commit()
         except Exception as error:  # noqa: BLE001  # an event must never be lost: whatever it is, the worker ends
@@ -279,7 +286,7 @@ class Engine:
             task = tasks[(self._turn + step) % len(tasks)]
             if task.busy or task.resetting or self._stopping:
                 continue
-            runs = task.inputs.next_runs(self._settings.batch_records, now_seconds)
+            runs = task.inputs.next_runs(self._pace.batch_records(), now_seconds)
             if runs:
                 self._turn = (self._turn + step + 1) % len(tasks)
                 task.in_hand(runs)
@@ -297,7 +304,10 @@ class Engine:
         while True:
             await asyncio.sleep(self._settings.commit_interval_ms / 1000)
             async with self._at_work():
-                await self._commit()
+                now_ms = self._wall_clock_ms()
+                behind = [task.is_catching_up(now_ms) for task in self._tasks.values() if task.has_news()]
+                if not self._pace.may_wait(time.monotonic(), catching_up=bool(behind) and all(behind)):
+                    await self._commit()
 
     async def _guarded(self, what: str, work: Coroutine[Any, Any, None]) -> None:
         try:
@@ -313,9 +323,10 @@ class Engine:
             for task in list(self._tasks.values()):
                 async with self._at_work():
                     if self._tasks.get(task.partition) is task and not task.resetting:
-                        advanced = task.tick(_SLICE_ACCOUNTS, self._transactions.produce)
+                        ready = task.prepare_tick(_ORDERED_ACCOUNTS)
+                        advanced = task.tick(_SLICE_ACCOUNTS, self._transactions.produce) if ready else 0
                         published = task.publish_snapshots(_SLICE_ACCOUNTS, self._transactions.produce)
-                        more = more or _SLICE_ACCOUNTS in {advanced, published}
+                        more = more or not ready or _SLICE_ACCOUNTS in {advanced, published}
                         if self._transactions.is_half_full() or task.is_full():
                             await self._commit()
                 await asyncio.sleep(0)
@@ -336,11 +347,10 @@ class Engine:
         for task in dirty:
             changes = task.accounts.changes()
             written.append((task, changes))
-            for account_id, packed in changes.states.items():
-                self._transactions.produce_to(state_topic, task.partition, account_id.encode(), packed)
-            for mark_key, mark in changes.erased.items():
-                self._transactions.produce_to(state_topic, task.partition, erased_key(mark_key), encode_mark(mark))
-            self._transactions.produce_to(state_topic, task.partition, CHECKPOINT_KEY, encode(task.checkpoint()))
+            states = ((account_id.encode(), packed) for account_id, packed in changes.states.items())
+            marks = ((erased_key(key), encode_mark(mark)) for key, mark in changes.erased.items())
+            checkpoint = ((CHECKPOINT_KEY, encode(task.checkpoint())),)
+            self._transactions.produce_all(state_topic, task.partition, chain(states, marks, checkpoint))
             offsets += [
                 TopicPartition(self._settings.topics.of_input(topic), task.partition, position)
                 for topic, position in task.positions.items()
@@ -348,6 +358,7 @@ class Engine:
         started = time.perf_counter()
         await self._transactions.commit(offsets, self._poller.group_metadata)
         ended_ms = self._wall_clock_ms()
+        self._pace.committed(time.monotonic())
         self._monitor.transaction(TransactionResult.COMMITTED, time.perf_counter() - started, ended_ms)
         for task, changes in written:
             self._monitor.committed(task.committed(changes), ended_ms)

@@ -46,8 +46,10 @@ def handle(accounts: Partition, topic: InputTopic, message: Message, terms: Term
         return _advance_clock(accounts, event, terms)
     if event.account_id not in accounts and partition_of(key, place.partitions) != place.partition:
         return Refusal(RefusalReason.WRONG_PARTITION, "the key belongs on another partition under murmur2")
-    # A record's timestamp is its producer's clock, which must not take ours into the future.
-    now_ms = max(accounts.clock_ms, min(timestamp_ms(message), terms.wall_ms)) if terms.wall_ms else 0
+    now_ms = 0
+    if terms.wall_ms:
+        # A record's timestamp is its producer's clock, which must not take ours into the future.
+        now_ms = max(accounts.clock_ms, min(timestamp_ms(message), terms.wall_ms))
     step = accounts.apply(event, now_ms)
     return step if step.refusal is None else step.refusal
 

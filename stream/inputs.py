@@ -23,15 +23,47 @@ class Run(NamedTuple):
 
 
 class _Input:
-    __slots__ = ("at_end", "buffered_bytes", "messages")
+    """What waits in one input, in the portions in which it came: handled as wholes, they cost little for a record."""
+
+    __slots__ = ("_at", "_portions", "at_end", "buffered_bytes")
 
     def __init__(self) -> None:
-        self.messages: deque[Message] = deque()
         self.at_end = False
         self.buffered_bytes = 0
+        self._portions: deque[tuple[list[Message], int]] = deque()
+        # Of the first portion, how many are taken.
+        self._at = 0
+
+    def __bool__(self) -> bool:
+        return bool(self._portions)
+
+    def put(self, messages: list[Message]) -> None:
+        size = size_bytes(messages)
+        self._portions.append((messages, size))
+        self.buffered_bytes += size
 
     def head_timestamp_ms(self) -> int:
-        return timestamp_ms(self.messages[0])
+        return timestamp_ms(self._portions[0][0][self._at])
+
+    def take(self, limit: int, bound: tuple[int, int] | None, order: int) -> list[Message]:
+        """Take what comes next, at most `limit`; with a bound those whose timestamp and order are not beyond it."""
+        taken: list[Message] = []
+        while self._portions and len(taken) < limit:
+            messages, size = self._portions[0]
+            end = min(len(messages), self._at + limit - len(taken))
+            stop = end
+            if bound is not None:
+                stop = next((at for at in range(self._at, end) if (timestamp_ms(messages[at]), order) > bound), end)
+            taken += messages[self._at : stop]
+            # The parts of a portion add up to it, whatever is lost by rounding on the way.
+            self.buffered_bytes -= size * stop // len(messages) - size * self._at // len(messages)
+            self._at = stop
+            if stop == len(messages):
+                self._portions.popleft()
+                self._at = 0
+            elif stop < end:
+                break
+        return taken
 
 
 class Inputs:
@@ -50,8 +82,7 @@ class Inputs:
         """Buffer fetched records."""
         one = self._inputs[topic]
         one.at_end = False
-        one.messages.extend(messages)
-        one.buffered_bytes += sum(map(size_bytes, messages))
+        one.put(messages)
 
     def reached_end(self, topic: InputTopic) -> None:
         """Note that nothing is behind what was received so far."""
@@ -64,7 +95,7 @@ class Inputs:
     def is_at_end(self, topic: InputTopic) -> bool:
         """Tell whether one input is read to its end and nothing of it waits."""
         one = self._inputs[topic]
-        return one.at_end and not one.messages
+        return one.at_end and not one
 
     def all_at_end(self) -> bool:
         """Tell whether every input is read to its end and nothing waits."""
@@ -72,12 +103,12 @@ class Inputs:
 
     def oldest_timestamp_ms(self) -> int | None:
         """Give the timestamp of the oldest record that waits; None if none does."""
-        return min((one.head_timestamp_ms() for one in self._inputs.values() if one.messages), default=None)
+        return min((one.head_timestamp_ms() for one in self._inputs.values() if one), default=None)
 
     def head_timestamp_ms(self, topic: InputTopic) -> int | None:
         """Give the timestamp of the record that waits first in one input; None if none does."""
         one = self._inputs[topic]
-        return one.head_timestamp_ms() if one.messages else None
+        return one.head_timestamp_ms() if one else None
 
     def next_runs(self, limit: int, now_seconds: float) -> list[Run]:
         """Take the records that come next, of whatever inputs, at most `limit` together.
@@ -95,24 +126,17 @@ class Inputs:
 
         None if nothing waits, or if what waits must wait for another input (ask again later).
         """
-        heads = [(one.head_timestamp_ms(), _ORDER[topic], topic) for topic, one in self._inputs.items() if one.messages]
+        heads = [(one.head_timestamp_ms(), _ORDER[topic], topic) for topic, one in self._inputs.items() if one]
         if not heads or not self._may_go_on(now_seconds):
             return None
         heads.sort()
         _, order, topic = heads[0]
         # Equal timestamps are taken in the order of the inputs.
         bound = (heads[1][0], heads[1][1]) if len(heads) > 1 else None
-        messages = self._inputs[topic].messages
-        taken: list[Message] = []
-        while messages and len(taken) < limit:
-            if bound is not None and (timestamp_ms(messages[0]), order) > bound:
-                break
-            taken.append(messages.popleft())
-        self._inputs[topic].buffered_bytes -= sum(map(size_bytes, taken))
-        return Run(topic, taken)
+        return Run(topic, self._inputs[topic].take(limit, bound, order))
 
     def _may_go_on(self, now_seconds: float) -> bool:
-        if all(one.messages or one.at_end for one in self._inputs.values()):
+        if all(one or one.at_end for one in self._inputs.values()):
             self._idle_since_seconds = None
             return True
         if self._idle_since_seconds is None:
@@ -125,6 +149,7 @@ def timestamp_ms(message: Message) -> int:
     return max(0, message.timestamp()[1])
 
 
-def size_bytes(message: Message) -> int:
-    """Give about the memory that a record takes: its key, its value, and what every record takes."""
-    return _RECORD_BYTES + len(message) + len(message.key() or b"")
+def size_bytes(messages: list[Message]) -> int:
+    """Give about the memory that records take: their keys, their values, and what every record takes."""
+    keys = filter(None, map(Message.key, messages))
+    return _RECORD_BYTES * len(messages) + sum(map(len, messages)) + sum(map(len, keys))

@@ -11,11 +11,13 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Coroutine
+from itertools import groupby
 from typing import Any, Final, Protocol
 
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from models.events import InputTopic
+from stream.fetching import fetch
 from stream.logs import librdkafka_logger
 from stream.settings import Settings
 from stream.topics import group_id
@@ -23,6 +25,8 @@ from stream.topics import group_id
 _log = logging.getLogger(__name__)
 _POLL_SECONDS: Final = 0.05
 _POLL_RECORDS: Final = 5000
+_POLLS_AHEAD: Final = 2
+"""While the event loop takes what one poll fetched, the next one goes on."""
 _LAG_SECONDS: Final = 1.0
 _EXIT_STUCK: Final = 1
 _METADATA_SECONDS: Final = 30.0
@@ -78,8 +82,8 @@ class Poller:
         self._assignment = 0
         self._assignments: dict[int, int] = {}
         self._lag_at_seconds = 0.0
-        self._answered = threading.Event()
-        self._answered.set()
+        # Polls that the loop may still be behind by.
+        self._ahead = threading.Semaphore(_POLLS_AHEAD)
         self._consumer = Consumer(
             {
                 "bootstrap.servers": settings.bootstrap_servers,
@@ -174,26 +178,38 @@ class Poller:
         self.group_metadata = self._consumer.consumer_group_metadata()
         found: dict[tuple[str, int], list[Message]] = {}
         ended: set[tuple[str, int]] = set()
-        for message in self._consumer.consume(_POLL_RECORDS, _POLL_SECONDS):
-            error = message.error()
-            topic, partition = message.topic(), message.partition()
-            if topic is None or partition is None:
-                self._tell(self._owner.fail, f"the group cannot be served: {error}")
-                continue
-            if error is None:
-                found.setdefault((topic, partition), []).append(message)
-                ended.discard((topic, partition))
-                continue
-            if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  # its only name
-                ended.add((topic, partition))
-            elif error.fatal() or not error.retriable():
-                self._tell(self._owner.fail, f"{topic} [{partition}] cannot be read: {error}")
-        for (name, partition), messages in found.items():
-            self._tell(self._owner.on_messages, self._input(name), partition, messages)
+        messages = fetch(self._consumer, _POLL_RECORDS, _POLL_SECONDS)
+        if any(map(Message.error, messages)):
+            messages = self._without_events(messages, ended)
+        for partition, of_partition in groupby(messages, Message.partition):
+            for topic, run in groupby(of_partition, Message.topic):
+                assert topic is not None, "a record is of a topic"
+                assert partition is not None, "a record is of a partition"
+                found.setdefault((topic, partition), []).extend(run)
+        for (name, partition), records in found.items():
+            self._tell(self._owner.on_messages, self._input(name), partition, records)
         # After the records: an end is behind all that was fetched with it.
         for name, partition in ended:
             self._tell(self._owner.on_end, self._input(name), partition)
         self._tell_ends()
+        self._tell(self._ahead.release)
+
+    def _without_events(self, messages: list[Message], ended: set[tuple[str, int]]) -> list[Message]:
+        """Give the records among what was fetched, and note which partitions end behind them."""
+        records = []
+        for message in messages:
+            error = message.error()
+            topic, partition = message.topic(), message.partition()
+            if topic is None or partition is None:
+                self._tell(self._owner.fail, f"the group cannot be served: {error}")
+            elif error is None:
+                records.append(message)
+                ended.discard((topic, partition))
+            elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  # its only name
+                ended.add((topic, partition))
+            elif error.fatal() or not error.retriable():
+                self._tell(self._owner.fail, f"{topic} [{partition}] cannot be read: {error}")
+        return records
 
     def _wait_for_the_loop(self) -> None:
         """Poll no further than the event loop follows.
@@ -201,11 +217,9 @@ class Poller:
         A loop that is stuck stops the polling: after `max.poll.interval.ms` its partitions go to another worker, and
         after the stuck deadline the process ends.
         """
-        if not self._answered.wait(self._settings.stuck_deadline_seconds):
+        if not self._ahead.acquire(timeout=self._settings.stuck_deadline_seconds):
             _log.critical("the event loop was stuck for %s s", self._settings.stuck_deadline_seconds)
             os._exit(_EXIT_STUCK)
-        self._answered.clear()
-        self._loop.call_soon_threadsafe(self._answered.set)
 
     def _tell_ends(self) -> None:
         now = time.monotonic()

@@ -8,6 +8,7 @@ from typing import Final, Self
 
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
+from stream.fetching import fetch
 from stream.settings import Settings
 
 _BATCH_RECORDS: Final = 2000
@@ -102,7 +103,7 @@ class PartitionReader:
         self.close()
 
     def _fetch(self) -> None:
-        for message in self._consumer.consume(_BATCH_RECORDS, _POLL_SECONDS):
+        for message in fetch(self._consumer, _BATCH_RECORDS, _POLL_SECONDS):
             error, offset = message.error(), message.offset()
             if error is None:
                 assert offset is not None

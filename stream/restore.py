@@ -5,9 +5,9 @@ Everything here blocks, and runs on a thread of its own while the group's pollin
 
 import time
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
-from confluent_kafka import Consumer, KafkaError, TopicPartition
+from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from models.codec import StateFormatError
 from models.events import InputTopic
@@ -23,10 +23,15 @@ from stream.checkpoint import (
     mark_key_of,
 )
 from stream.cluster import Cluster
+from stream.fetching import fetch
 from stream.positions import REBUILD, Standing, recount
 from stream.settings import Settings, env_name
 
-_BATCH_RECORDS: Final = 5000
+_BATCH_RECORDS: Final = 10_000
+_NO_ACCOUNT: Final = "\x00"
+"""What the keys of everything else begin with."""
+_QUEUED_KBYTES: Final = 16_384
+_QUEUED_RECORDS: Final = 1_000_000
 _POLL_SECONDS: Final = 0.1
 _RETRY_SECONDS: Final = 0.05
 
@@ -68,18 +73,19 @@ def restore(
     deadline = started + settings.restore_deadline_seconds
     end = _stable_end(partition, cluster, settings, deadline)
     accounts = Partition(context)
-    checkpoint, records, marks = _read_changelog(partition, end, accounts, settings, deadline)
+    changelog = _read_changelog(partition, end, settings, deadline)
+    checkpoint, marked = changelog.into(accounts)
     positions = _positions(partition, committed, checkpoint, cluster, settings)
     if checkpoint is not None:
         _check_policy(checkpoint, context, numbered=settings.policy_file is not None)
-        if marks > 0:
+        if marked:
             _check_secret(checkpoint, context.erasure_secret)
         accounts.set_clock(checkpoint.clock_ms)
     return Restored(
         accounts,
         positions,
         None if checkpoint is None else checkpoint.policy_version,
-        records,
+        changelog.records,
         time.monotonic() - started,
     )
 
@@ -106,14 +112,57 @@ def _stable_end(partition: int, cluster: Cluster, settings: Settings, deadline: 
         time.sleep(_RETRY_SECONDS)
 
 
-def _read_changelog(
-    partition: int, end: int, accounts: Partition, settings: Settings, deadline: float
-) -> tuple[Checkpoint | None, int, int]:
-    """Take every record; returns the last checkpoint, and how many records and how many erasure marks there were."""
-    checkpoint: Checkpoint | None = None
-    records = marks = 0
+class _Changelog:
+    """The last record of each key of one partition of the changelog.
+
+    Only the last one is looked at: a changelog that was not compacted yet has several of each account.
+    """
+
+    def __init__(self) -> None:
+        self.records = 0
+        self._values: dict[str, bytes | None] = {}
+
+    def take(self, messages: list[Message]) -> None:
+        """Take records in their order.
+
+        Raises:
+            RestoreError: if a key is none of ours.
+        """
+        try:
+            keys = map(bytes.decode, map(Message.key, messages))  # type: ignore[arg-type]  # a missing key is an error
+            self._values.update(zip(keys, map(Message.value, messages), strict=True))
+        except (TypeError, UnicodeDecodeError) as error:
+            raise RestoreError(f"the state topic holds a record that no worker wrote: its key: {error}") from error
+        self.records += len(messages)
+
+    def into(self, accounts: Partition) -> tuple[Checkpoint | None, bool]:
+        """Put accounts and erasure marks into a partition; returns the checkpoint, and whether there are marks.
+
+        Raises:
+            RestoreError: if a value cannot be read.
+        """
+        values = self._values
+        checkpoint = values.pop(CHECKPOINT_KEY.decode(), None)
+        marks = {key: mark_key_of(key.encode()) for key in values if key.startswith(_NO_ACCOUNT)}
+        try:
+            for key, mark_key in marks.items():
+                mark = values.pop(key)
+                if mark_key is not None and mark is not None:
+                    accounts.restore_erased(mark_key, decode_mark(mark))
+            for key in [key for key, value in values.items() if value is None]:
+                del values[key]
+            accounts.restore_all(cast("dict[str, bytes]", values))
+            return None if checkpoint is None else decode(checkpoint), bool(marks)
+        except (StateFormatError, CheckpointError) as error:
+            raise RestoreError(f"the state topic cannot be read: {error}") from error
+
+
+def _read_changelog(partition: int, end: int, settings: Settings, deadline: float) -> _Changelog:
+    """Read a partition up to its end."""
+    changelog = _Changelog()
     if end == 0:
-        return None, 0, 0
+        return changelog
+    topic = settings.topics.state
     consumer = Consumer(
         {
             "bootstrap.servers": settings.bootstrap_servers,
@@ -125,48 +174,31 @@ def _read_changelog(
             "enable.partition.eof": True,
             "fetch.message.max.bytes": 4 * 1024 * 1024,
             "fetch.wait.max.ms": 10,
+            "queued.max.messages.kbytes": _QUEUED_KBYTES,
+            "queued.min.messages": _QUEUED_RECORDS,
+            "fetch.queue.backoff.ms": 2,
         }
     )
     try:
-        consumer.assign([TopicPartition(settings.topics.state, partition, 0)])
+        consumer.assign([TopicPartition(topic, partition, 0)])
         while True:
-            for message in consumer.consume(_BATCH_RECORDS, _POLL_SECONDS):
-                error = message.error()
-                if error is None:
-                    found = _take(message.key(), message.value(), accounts)
-                    checkpoint = found or checkpoint
-                    records += 1
-                    marks += mark_key_of(message.key() or b"") is not None
-                elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  # its only name
-                    # The end may have been reached before the last batch was looked at.
-                    (position,) = consumer.position([TopicPartition(settings.topics.state, partition)])
-                    if position.offset >= end:
-                        return checkpoint, records, marks
-                else:
-                    raise RestoreError(f"{settings.topics.state} [{partition}] cannot be read: {error}")
+            messages = fetch(consumer, _BATCH_RECORDS, _POLL_SECONDS)
+            errors = [error for error in map(Message.error, messages) if error is not None]
+            if any(error.code() != KafkaError._PARTITION_EOF for error in errors):  # noqa: SLF001  # its only name
+                raise RestoreError(f"{topic} [{partition}] cannot be read: {errors[0]}")
+            changelog.take([one for one in messages if one.error() is None] if errors else messages)
+            if errors:
+                # The end may have been reached before the last batch was looked at.
+                (position,) = consumer.position([TopicPartition(topic, partition)])
+                if position.offset >= end:
+                    return changelog
             if time.monotonic() > deadline:
                 raise RestoreError(
-                    f"{settings.topics.state} [{partition}] was not restored in {settings.restore_deadline_seconds} s "
-                    f"({records} records); allow more with {env_name('restore_deadline_seconds')}"
+                    f"{topic} [{partition}] was not restored in {settings.restore_deadline_seconds} s "
+                    f"({changelog.records} records); allow more with {env_name('restore_deadline_seconds')}"
                 )
     finally:
         consumer.close()
-
-
-def _take(key: bytes | None, value: bytes | None, accounts: Partition) -> Checkpoint | None:
-    try:
-        if key == CHECKPOINT_KEY:
-            return None if value is None else decode(value)
-        if key is None:
-            raise RestoreError("the state topic holds a record without a key, which no worker wrote")
-        mark_key = mark_key_of(key)
-        if mark_key is None:
-            accounts.restore(key.decode(), value)
-        elif value is not None:
-            accounts.restore_erased(mark_key, decode_mark(value))
-    except (StateFormatError, CheckpointError, UnicodeDecodeError) as error:
-        raise RestoreError(f"the state topic cannot be read: {error}") from error
-    return None
 
 
 def _check_secret(checkpoint: Checkpoint, secret: bytes) -> None:

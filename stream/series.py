@@ -5,7 +5,7 @@ is named in `label_sets` exists from the start, at 0: a rate over a counter that
 first event misses that event.
 """
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from threading import Lock
@@ -145,15 +145,16 @@ class Histogram(Collector):
         """Observe every one of the values."""
         if not values:
             return
-        lowest, highest = (bisect_left(self.bounds, one) for one in (min(values), max(values)))
+        ascending = sorted(values)
         with self._lock:
             distribution = self._distributions[labels]
-            distribution.total += sum(values)
-            if lowest == highest:  # as for most batches, whose records were produced together
-                distribution.counts[lowest] += len(values)
-                return
-            for value in values:
-                distribution.counts[bisect_left(self.bounds, value)] += 1
+            distribution.total += sum(ascending)
+            below = 0
+            for index, bound in enumerate(self.bounds):
+                reached = bisect_right(ascending, bound, below)
+                distribution.counts[index] += reached - below
+                below = reached
+            distribution.counts[-1] += len(ascending) - below
 
     def collect(self) -> Iterator[Metric]:
         """Yield the family."""

@@ -133,6 +133,13 @@ class _WorkerSettings(BaseSettings):
         description="How often the transaction commits: the delay that a subscriber sees, against "
         "commits of 10 to 20 ms each.",
     )
+    catch_up_commit_interval_ms: int = Field(
+        1000,
+        ge=10,
+        le=10_000,
+        description="The same while every input that is worked on is more than ten seconds behind: an account with "
+        "several events between two commits is written once.",
+    )
     max_task_idle_ms: int = Field(
         30_000,
         ge=0,
@@ -170,7 +177,7 @@ class _WorkerSettings(BaseSettings):
         le=900_000,
         description="A transaction that is open for longer is aborted by the broker. After a crash"
         " it holds back readers, and whoever takes over, for as long. At least five "
-        "times `COMMIT_INTERVAL_MS`.",
+        "times `COMMIT_INTERVAL_MS` and `CATCH_UP_COMMIT_INTERVAL_MS`.",
     )
     session_timeout_ms: int = Field(
         15_000,
@@ -287,6 +294,11 @@ RULES: Final[tuple[Rule[Settings], ...]] = (
     Rule(
         ("transaction_timeout_ms", "commit_interval_ms"),
         lambda s: s.transaction_timeout_ms >= _COMMITS_IN_TRANSACTION_TIMEOUT * s.commit_interval_ms,
+        f"the first must be at least {_COMMITS_IN_TRANSACTION_TIMEOUT} times the second",
+    ),
+    Rule(
+        ("transaction_timeout_ms", "catch_up_commit_interval_ms"),
+        lambda s: s.transaction_timeout_ms >= _COMMITS_IN_TRANSACTION_TIMEOUT * s.catch_up_commit_interval_ms,
         f"the first must be at least {_COMMITS_IN_TRANSACTION_TIMEOUT} times the second",
     ),
     Rule(

@@ -44,13 +44,15 @@ from stream.topics import event_source
 
 Produce = Callable[[OutRecord], None]
 _CATCHING_UP_MS: Final = 10_000
-"""Snapshots are held back while the next record is older than this."""
+"""Snapshots are held back, and commits come less often, while the next record is older than this."""
 _HOUR_MS: Final = 3_600_000
 _MS: Final = 1000
 _STEP_BYTES: Final = 250
 """Of a step in a checkpoint, at most, beside the accounts that it names."""
 _CHECKPOINT_BYTES: Final = 1_000_000
 """A transaction is committed when its checkpoint grows beyond this: it has to fit into a record."""
+_TOUCHED_MAX: Final = 50_000
+"""And when so many accounts are to be written: they are packed at once, while everything waits."""
 
 
 class Tally:
@@ -122,25 +124,32 @@ class PartitionTask:
         wall_ms = self._wall_clock_ms()
         latest_ms = wall_ms + self._settings.future_tolerance_hours * _HOUR_MS
         terms = Terms(wall_ms if self.live else 0, latest_ms)
-        name = self._names.of_input(topic)
-        outcomes, refusals = self.tally.outcomes[topic], self.tally.refusals[topic]
-        timestamps_ms = self.tally.timestamps_ms[topic]
+        outcomes: list[Outcome] = []
         for message in messages:
-            offset = message.offset()
-            assert offset is not None
-            origin = Origin(name, self.partition, offset, timestamp_ms(message))
             result = handle(self.accounts, topic, message, terms, self._place)
             if isinstance(result, Refusal):
-                refusals[result.reason] += 1
-                produce(dead_letter_record(message.key(), message.value(), result, origin, self._names))
-            else:
-                outcomes[result.outcome or Outcome.APPLIED] += 1
-                self._publish(result, origin, produce)
-                if result.erased is not None:
-                    produce(tombstone_record(message.key(), self._names))
-            self.positions[topic] = offset + 1
-            timestamps_ms.append(origin.timestamp_ms)
+                self.tally.refusals[topic][result.reason] += 1
+                key, value = message.key(), message.value()
+                produce(dead_letter_record(key, value, result, self._origin(topic, message), self._names))
+                continue
+            outcomes.append(result.outcome or Outcome.APPLIED)
+            if result.outputs:
+                self._publish(result, self._origin(topic, message), produce)
+            if result.erased is not None:
+                produce(tombstone_record(message.key(), self._names))
+        self.tally.outcomes[topic].update(outcomes)
+        self.tally.timestamps_ms[topic] += map(timestamp_ms, messages)
+        self.positions[topic] = (messages[-1].offset() or 0) + 1
         self._steps.append(ReadStep(topic, first, self.positions[topic], len(messages), clock_ms, *terms))
+
+    def _origin(self, topic: InputTopic, message: Message) -> Origin:
+        offset = message.offset()
+        assert offset is not None, "what was fetched has an offset"
+        return Origin(self._names.of_input(topic), self.partition, offset, timestamp_ms(message))
+
+    def prepare_tick(self, limit: int) -> bool:
+        """Put at most `limit` due accounts in order for the next tick; False if some are left."""
+        return self.accounts.prepare_tick(self._now_ms(), limit)
 
     def tick(self, limit: int, produce: Produce) -> int:
         """Let time reach at most `limit` due accounts; returns how many it reached."""
@@ -193,8 +202,12 @@ class PartitionTask:
         if self.accounts.stale_count():
             # Tiers of one policy beside scores of another would be neither.
             return False
+        return not self.is_catching_up(now_ms)
+
+    def is_catching_up(self, now_ms: int) -> bool:
+        """Tell whether the next record is so old that nobody waits for what is fresh."""
         oldest_ms = self._in_hand_ms if self.busy else self.inputs.oldest_timestamp_ms()
-        return oldest_ms is None or now_ms - oldest_ms <= _CATCHING_UP_MS
+        return oldest_ms is not None and now_ms - oldest_ms > _CATCHING_UP_MS
 
     def in_hand(self, runs: list[Run]) -> None:
         """Note that an agent holds a batch."""
@@ -207,6 +220,8 @@ class PartitionTask:
 
     def is_full(self) -> bool:
         """Tell whether the open transaction should be committed before it does more."""
+        if self.accounts.touched_count() >= _TOUCHED_MAX:
+            return True
         return len(self._steps) * _STEP_BYTES + self._named_bytes >= _CHECKPOINT_BYTES
 
     def abort(self) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final
+from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
@@ -62,11 +62,21 @@ class Transactions:
 
     def produce(self, record: OutRecord) -> None:
         """Produce within the transaction, which begins with its first record."""
-        self._produce(record.topic, record.value, record.key, headers=list(record.headers))
+        self.begin()
+        try:
+            self._producer.produce(record.topic, record.value, record.key, headers=list(record.headers))
+        except KafkaException as error:
+            self._take_as_broken(error)
 
-    def produce_to(self, topic: str, partition: int, key: bytes, value: bytes | None) -> None:
-        """Produce to a partition within the transaction."""
-        self._produce(topic, value, key, partition)
+    def produce_all(self, topic: str, partition: int, records: Iterable[tuple[bytes, bytes | None]]) -> None:
+        """Produce keys with their values to a partition within the transaction."""
+        self.begin()
+        produce = self._producer.produce
+        try:
+            for key, value in records:
+                produce(topic, value, key, partition)
+        except KafkaException as error:
+            self._take_as_broken(error)
 
     def begin(self) -> None:
         """Begin a transaction unless one is open."""
@@ -101,16 +111,12 @@ class Transactions:
             await self._on_thread(self._retried, self._producer.abort_transaction)
             self.open = self._broken = False
 
-    def _produce(self, topic: str, *arguments: Any, **more: Any) -> None:
-        self.begin()
-        try:
-            self._producer.produce(topic, *arguments, **more)
-        except KafkaException as error:
-            # A record before this one was not delivered, and the client takes no more. What is being done may end:
-            # it will be undone as a whole.
-            if error.args[0].code() != KafkaError._STATE:  # noqa: SLF001  # its only name
-                raise
-            self._broken = True
+    def _take_as_broken(self, error: KafkaException) -> None:
+        # A record before this one was not delivered, and the client takes no more. What is being done may end: it will
+        # be undone as a whole.
+        if error.args[0].code() != KafkaError._STATE:  # noqa: SLF001  # its only name
+            raise error
+        self._broken = True
 
     async def _on_thread(self, call: Callable[..., None], *arguments: object) -> None:
         await asyncio.get_running_loop().run_in_executor(self._thread, call, *arguments)

@@ -21,6 +21,7 @@ from stream.cluster import ClusterError
 from stream.engine import Engine
 from stream.health import Health
 from stream.judgement import context_of
+from stream.memory import look_for_cycles_seldom
 from stream.monitor import Monitor
 from stream.probes import ProbeServer
 from stream.settings import Settings, effective, env_name
@@ -38,6 +39,7 @@ def run_worker(settings: Settings) -> NoReturn:
     """
     context = context_of(settings)
     logs.configure(settings.log_level, settings.log_format)
+    look_for_cycles_seldom()
     asyncio.run(_run(settings, context))
     raise AssertionError("a worker ends its process")
 

@@ -18,6 +18,7 @@ from processors.context import Context
 from stream.app import build_app
 from stream.engine import Batch, Engine
 from stream.health import Health
+from stream.memory import look_for_cycles_seldom
 from stream.monitor import Monitor
 from stream.settings import Settings, load_settings
 from stream.telemetry import Metrics
@@ -37,11 +38,12 @@ class CountingEngine(Engine):
 
     async def process(self, batch: Batch) -> None:
         """Count, and begin again at the end."""
-        task = batch.task
+        task, started = batch.task, time.perf_counter()
         if self._watch.count(sum(len(run.messages) for run in batch.runs)):
             self._watch.report()
             # The group is left to its timeout: nothing was committed.
             os._exit(0)
+        self._pace.processed(time.perf_counter() - started, sum(len(run.messages) for run in batch.runs))
         task.busy = False
         self._resume(task)
         self._news.set()
@@ -56,6 +58,7 @@ class CountingEngine(Engine):
 async def main(task: Task) -> None:
     """Count until enough is counted."""
     settings = load_settings(environment(task.bootstrap_servers, task.topic.removesuffix(_ORDERS), task.run))
+    look_for_cycles_seldom()
     engine = CountingEngine(settings, Stopwatch(task))
     await engine.connect()
     app: Any = build_app(settings, engine)

@@ -152,8 +152,9 @@ def test_a_partition_that_was_taken_back_while_it_opened_is_not_fetched(
 class NeverAnswered:
     """An event that nobody sets."""
 
-    def wait(self, _: float) -> bool:
+    def acquire(self, *, timeout: float) -> bool:
         """Answer as after the whole time."""
+        assert timeout > 0
         return False
 
 
@@ -162,7 +163,7 @@ def test_a_stuck_event_loop_ends_the_process_instead_of_being_polled_for(
 ) -> None:
     """Nothing is polled until the loop has taken what came before; past the deadline the process ends."""
     poller = loop.run_until_complete(_engine(settings))._poller
-    poller._answered = NeverAnswered()  # type: ignore[assignment]  # the loop never runs
+    poller._ahead = NeverAnswered()  # type: ignore[assignment]  # the loop never runs
     poller._consumer = None  # type: ignore[assignment]  # whoever polls it fails
 
     def ended(code: int) -> None:
@@ -180,8 +181,12 @@ class FakeConsumer:
     def __init__(self, messages: list[Message]) -> None:
         self._messages = messages
 
+    def poll(self, _: float) -> Message | None:
+        """Give the first message."""
+        return self._messages.pop(0)
+
     def consume(self, *_: object) -> list[Message]:
-        """Give the messages."""
+        """Give the messages behind it."""
         return self._messages
 
     def consumer_group_metadata(self) -> None:
@@ -210,7 +215,7 @@ def test_an_end_is_told_only_if_nothing_was_fetched_behind_it(
 
     poller._poll_once()
 
-    assert [call for call in calls if call != "on_ends"] == told
+    assert [call for call in calls if call not in {"on_ends", "release"}] == told
 
 
 @pytest.mark.parametrize(("aborted", "expected"), [(False, "process commit process commit"), (True, "process commit")])

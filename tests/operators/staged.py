@@ -59,7 +59,9 @@ def order(account_id: str, day: int, amount: str = "100", currency: str = "GBP")
 
 def send(settings: Settings, events: Iterable[Event | bytes]) -> None:
     """Send events to the topics of their types, by key; bytes go to orders as they are, with the key `A-1`."""
-    producer = Producer({"bootstrap.servers": settings.bootstrap_servers, "partitioner": "murmur2_random"})
+    producer = Producer(
+        {"bootstrap.servers": settings.bootstrap_servers, "partitioner": "murmur2_random", "enable.idempotence": True}
+    )
     # A millisecond apart, so that it is plain in which order they are merged.
     now_ms = int(time.time() * 1000) - 100_000
     for number, one in enumerate(events):
