@@ -57,7 +57,8 @@ def apply(  # noqa: PLR0913  # two moments: what time it is, and how far time ha
     """Apply one event to its account.
 
     A change of policy comes first, as of the account's own moment; then the due days up to the event's moment, each
-    as of that day; then the event. Each is an evaluation of its own and publishes one net change.
+    as of that day; then new cut points, if no due day brought them; then the event. Each is an evaluation of its own
+    and publishes one net change.
 
     Args:
         state: the account's state, or None if it is not known yet.
@@ -95,10 +96,10 @@ def apply(  # noqa: PLR0913  # two moments: what time it is, and how far time ha
         detail = f"a sum of the account would pass {SUM_MINOR_MAX} minor units"
         return Step(state, refusal=Refusal(RefusalReason.INVALID_FIELD, detail))
     outputs = _catch_up(state, context.day_of(max(state.as_of_ms, event.occurred_ms, now_ms, clock_ms)), context)
-    outputs += _adopt(state, context)
     moment_ms = max(state.as_of_ms, event.occurred_ms, now_ms)
     # The event's own day too: where the clock goes back over midnight it may be the day after the moment's.
     as_of_day = max(state.as_of_day, context.day_of(event.occurred_ms), context.day_of(moment_ms))
+    outputs += _adopt(state, moment_ms, as_of_day, context)
     cause = _cause(state, event, read, as_of_day, context)
     outcome = _take(state, event, read, as_of_day, context)
     _remember(state, event, print_)
@@ -116,9 +117,7 @@ def advance(state: AccountState, now_ms: int, context: Context) -> Step:
     revision = state.revision
     day = context.day_of(now_ms)
     outputs = _catch_up(state, day, context)
-    if state.portfolio_version != context.portfolio_version:
-        moment_ms, as_of_day = max(state.as_of_ms, now_ms), max(state.as_of_day, day)
-        outputs += _conclude(state, moment_ms, as_of_day, publish.Trigger(Cause.TIME), context)
+    outputs += _adopt(state, max(state.as_of_ms, now_ms), max(state.as_of_day, day), context)
     return Step(state, tuple(outputs), changed=state.revision != revision)
 
 
@@ -243,11 +242,14 @@ def _catch_up(state: AccountState, last_day: int, context: Context) -> list[Outp
     return outputs
 
 
-def _adopt(state: AccountState, context: Context) -> list[OutputEvent]:
-    """Take new cut points as of the account's own moment, if no due day brought them."""
+def _adopt(state: AccountState, moment_ms: int, as_of_day: int, context: Context) -> list[OutputEvent]:
+    """Take new cut points that no due day brought, as of a moment up to which time alone changes nothing.
+
+    Not as of the account's own moment: a dwell time would begin before the cut points were known.
+    """
     if state.portfolio_version == context.portfolio_version:
         return []
-    return _conclude(state, state.as_of_ms, state.as_of_day, publish.Trigger(Cause.PORTFOLIO), context)
+    return _conclude(state, moment_ms, as_of_day, publish.Trigger(Cause.PORTFOLIO), context)
 
 
 def _conclude(

@@ -156,9 +156,14 @@ def xyz_edge_day(
     >>> xyz_edge_day([40], [3, 0, 1], 0, 59, Classes()), xyz_edge_day([], [0] * 12, 0, 599, Classes())
     (60, None)
     """
-    if first_order_day is None or (not days and len(sums) >= policy.xyz_blocks_min and not any(sums)):
+    if first_order_day is None:
         return None
-    return (as_of_day // BLOCK_DAYS + 1) * BLOCK_DAYS
+    block = as_of_day // BLOCK_DAYS
+    # A horizon of fewer blocks than are needed never has a class.
+    enough = len(sums) >= policy.xyz_blocks_min or len(sums) < block - first_order_day // BLOCK_DAYS
+    if not days and enough and not any(sums):
+        return None
+    return (block + 1) * BLOCK_DAYS
 
 
 def matrix(by_revenue: Abc | None, evenness: Xyz | None) -> str | None:

@@ -95,6 +95,7 @@ def day_of_date(value: date) -> int:
     return value.toordinal() - _EPOCH_ORDINAL
 
 
+_SHARE_ONE: Final = 10_000
 PART_COUNTS: Final = (1, 1, 3, 4, 6)
 """Parts of each component, in the order of `processors.scorecard.COMPONENTS`."""
 
@@ -135,7 +136,8 @@ class Card:
         # Of one part of each component, in twelfths of a weight: 12 is a multiple of every count.
         self._units = tuple(12 * weight // count for weight, count in zip(weights, PART_COUNTS, strict=True))
         self._missing_is_zero = missing_is_zero
-        self._shares = shares
+        # In ten-thousandths, which is how they are counted: a confidence is compared with bounds, so it is exact.
+        self._shares = tuple(round(share * _SHARE_ONE) for share in shares or (1.0,) * sum(PART_COUNTS))
         # At most one for each set of parts that occurs.
         self._plans: dict[int, Plan] = {}
 
@@ -156,19 +158,18 @@ class Card:
     def _make(self, mask: int) -> Plan:
         found = []
         weight_total = 0
-        missing = 0.0
+        missing = 0
         first = 0
         for index, (count, unit) in enumerate(zip(PART_COUNTS, self._units, strict=True)):
             places = range(first, first + count)
             here = tuple(place for place in places if mask >> place & 1)
-            missing += sum(
-                unit * (1.0 if self._shares is None else self._shares[place]) for place in places if place not in here
-            )
+            missing += sum(unit * self._shares[place] for place in places if place not in here)
             weight_total += unit * len(here)
             if here:
                 found.append((index, here, unit * len(here)))
             first += count
-        confidence = round(weight_total / (weight_total + missing), 4) if weight_total > 0 else 0.0
+        known = _SHARE_ONE * weight_total
+        confidence = float(round(Fraction(known, known + missing), 4)) if known else 0.0
         return Plan(mask, tuple(found), 12 * sum(self.weights) if self._missing_is_zero else weight_total, confidence)
 
 

@@ -1,10 +1,8 @@
 """A second, slow account of the same rules: it forgets nothing and looks at an account on every single day.
 
-Written from docs of the semantics, with exact numbers: fractions for weights, decimals of 40 digits for logarithms.
+Written from docs/semantics.md, with exact numbers; see `tests.core.measures` for the score.
 """
 
-import math
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal, localcontext
@@ -12,12 +10,14 @@ from fractions import Fraction
 from typing import Final, NamedTuple
 
 from models.events import TOPIC_OF_TYPE, AccountEvent, InputTopic, OrderCancelled, OrderRefunded, ProfileUpdated
-from models.policy import Churn, Policy, Scale
-from tests.core.ledger import Figures, Ledger, NoRate, line_of, local_day, minor_digits, to_minor
+from models.policy import Policy, Veto
+from tests.core.ledger import Figures, Ledger, NoRate, day_number, line_of, local_day, minor_digits, to_minor
+from tests.core.measures import PRECISION, Measures, Rhythm, Scored, exact, measure, real, score, scorecard
+from tests.support.portfolios import Portfolio
 
-_PRECISION: Final = 40
 _LADDER: Final = ("key", "growth", "standard", "basic")
 _IDS_KEPT: Final = 32
+_FLAP_DAYS: Final = 30
 
 
 class Change(NamedTuple):
@@ -31,66 +31,32 @@ class Change(NamedTuple):
     after: str
     figure: int | None
     """The score after a tier change, the risk at a churn event."""
+    also: tuple[object, ...]
+    """Confidence and flap of a tier change; reasons and value at stake of a churn event."""
 
 
-def component_score(value: Fraction | None, scale: Scale) -> int | None:
-    """Place a value on a logarithmic scale, in hundredths."""
-    if value is None:
-        return None
-    low, high = Decimal(str(scale.low)), Decimal(str(scale.high))
-    with localcontext(prec=_PRECISION):
-        exact = Decimal(value.numerator) / Decimal(value.denominator)
-        if exact <= low:
-            return 0
-        share = min(Decimal(1), (exact / low).ln() / (high / low).ln())
-        return round(share * 10_000)
+class Judged(NamedTuple):
+    """What an account is as of a day."""
+
+    day: int
+    parts: Measures
+    profit: int | None
+    year: Figures
+    scored: Scored
+    earned: str
+    tier: str
+    veto: str | None
+    level: str
+    risk: int | None
+    reasons: tuple[str, ...]
 
 
-class Score(NamedTuple):
-    """A score, the exact points of its components, and how sure it is."""
+class Noticed(NamedTuple):
+    """Other cut points: an account takes notice on its next due day, else when it is looked at next."""
 
-    score: int | None
-    components: tuple[tuple[str, int | None, Fraction], ...]
-    confidence: float
-    """As it is published, with four decimals."""
-
-
-def score_of(policy: Policy, year: Figures, *, has_ordered: bool, knew_costs: bool) -> Score:
-    """Score the longest window by fractions."""
-    card, major = policy.scorecard, 10 ** minor_digits(policy.reporting_currency)
-    profit = year.profit
-    if profit is None and knew_costs and year.revenue == 0:
-        profit = -year.service
-    if year.coverage is not None and year.coverage < card.profit_coverage_min:
-        profit = None
-    values: dict[str, tuple[Fraction | None, Scale, int]] = {
-        "revenue": (Fraction(year.revenue, major), card.revenue_scale, card.revenue_weight),
-        "frequency": (Fraction(year.orders), card.frequency_scale, card.frequency_weight),
-        "profit": (None if profit is None else Fraction(profit, major), card.profit_scale, card.profit_weight),
-    }
-    scores = {
-        name: (component_score(value if has_ordered else None, scale), weight)
-        for name, (value, scale, weight) in values.items()
-    }
-    present = sum(weight for score, weight in scores.values() if score is not None)
-    total = sum(weight for _, weight in scores.values())
-    points = {
-        name: Fraction(weight * score, present) if score is not None and present else Fraction(0)
-        for name, (score, weight) in scores.items()
-    }
-    return Score(
-        math.floor(sum(points.values()) + Fraction(1, 2)) if present else None,
-        tuple((name, score, points[name]) for name, (score, _) in scores.items()),
-        round(present / total, 4),
-    )
-
-
-def odds(ratio: Fraction, shift: float, policy: Churn) -> Decimal:
-    """Odds of losing an account whose silence is `ratio` of its own gap."""
-    held = max(ratio, Fraction(policy.ratio_min)) / Fraction(policy.even_ratio)
-    with localcontext(prec=_PRECISION):
-        base = Decimal(held.numerator) / Decimal(held.denominator)
-        return base ** Decimal(str(policy.steepness)) * Decimal(str(shift)).exp()
+    portfolio: Portfolio
+    due_day: int | None
+    own_day: int
 
 
 @dataclass
@@ -98,6 +64,7 @@ class Reference:
     """One account by the slow rules. `now` is where its own time stands."""
 
     policy: Policy
+    portfolio: Portfolio | None = None
     ledger: Ledger = field(init=False)
     day: int | None = None
     now: datetime | None = None
@@ -108,9 +75,15 @@ class Reference:
     """Orders a day of the horizon."""
     old_order_days: list[int] = field(default_factory=list)
     first_order: int | None = None
+    earned: str | None = None
     tier: str | None = None
     graded: bool = False
+    graded_day: int = 0
+    tier_before: str | None = None
     level: str | None = None
+    lost_day: int | None = None
+    value_lost: int | None = None
+    recovered_day: int | None = None
     scores: list[tuple[int, int | None]] = field(default_factory=list)
     """Each evaluation's day and score, None when the account was not rated."""
     changes: list[Change] = field(default_factory=list)
@@ -123,7 +96,11 @@ class Reference:
         """Put another policy in force, which is noticed at the next event or day."""
         self.policy = self.ledger.policy = policy
 
-    def take(self, event: AccountEvent, now: datetime | None = None) -> str:
+    def come_to(self, moment: datetime) -> None:
+        """Let the account's own time be a moment, if it was not that far."""
+        self.now = moment if self.now is None else max(self.now, moment)
+
+    def take(self, event: AccountEvent, now: datetime | None = None, noticed: Noticed | None = None) -> str:
         """Take one event, at a live clock if one is given; returns what became of it."""
         if not self._convertible(event):
             return "missing_rate"
@@ -139,19 +116,38 @@ class Reference:
         known.append((event.event_id, event))
         self.now = max(one for one in (self.now, event.occurred_at, now) if one is not None)
         today = local_day(self.now, self.policy.reporting_timezone)
-        self.run_to(today)
+        self.run_to(today, noticed)
+        before = self.ledger.profile
         outcome = self._enter(event, today)
-        corrects = outcome != "applied" or isinstance(event, OrderRefunded | OrderCancelled)
-        self._evaluate(today, "correction" if corrects else "behaviour", event.event_id)
+        self._evaluate(today, self._cause(event, outcome, before, today), event.event_id)
         return outcome
 
-    def run_to(self, last_day: int) -> None:
-        """Look at the account on each day up to one."""
-        if self.day is not None and self.known_policy != self.policy.version:
+    def run_to(self, last_day: int, noticed: Noticed | None = None) -> None:
+        """Look at the account on each day up to one; other cut points are noticed on the way."""
+        if self.day is None:
+            self.portfolio = self.portfolio if noticed is None else noticed.portfolio
+            self.day = last_day
+            return
+        if self.known_policy != self.policy.version:
             self.known_policy = self.policy.version
-            self._evaluate(self.day, "configuration", None)
-        for day in range((last_day if self.day is None else self.day) + 1, last_day + 1):
-            self._evaluate(day, "time", None)
+            own = self.day if noticed is None else noticed.own_day
+            self._evaluate(own, "configuration", None, noticed)
+            noticed = None
+        for day in range(self.day + 1, last_day + 1):
+            adopts = noticed is not None and day == noticed.due_day
+            self._evaluate(day, "time", None, noticed if adopts else None)
+        if noticed is not None and self.portfolio is not noticed.portfolio:
+            self.portfolio = noticed.portfolio
+            self._evaluate(last_day, "portfolio", None)
+
+    def _cause(self, event: AccountEvent, outcome: str, before: ProfileUpdated | None, today: int) -> str:
+        if outcome != "applied" or isinstance(event, OrderRefunded | OrderCancelled):
+            return "correction"
+        if isinstance(event, ProfileUpdated):
+            moved = scorecard(self.policy, before) != scorecard(self.policy, event)
+            if moved or _override(before, today) != _override(event, today):
+                return "configuration"
+        return "behaviour"
 
     def _convertible(self, event: AccountEvent) -> bool:
         try:
@@ -191,91 +187,196 @@ class Reference:
             self.old_order_days.append(day)
         self.first_order = day if self.first_order is None else min(day, self.first_order)
 
-    def order_days(self) -> list[int]:
-        """All order days as they are known: those of the horizon exactly."""
-        return [*self.old_order_days, *sorted(day for day, orders in self.net.items() if orders > 0)]
-
-    def gap(self) -> Fraction | None:
-        """Own gap, shrunk to the portfolio's."""
-        days = self.order_days()
+    def rhythm(self, portfolio: Portfolio | None) -> Rhythm:
+        """All order days as they are known, those of the horizon exactly, and the own gap."""
+        days = (*self.old_order_days, *sorted(day for day, orders in self.net.items() if orders > 0))
         if not days:
-            return None
+            return Rhythm((), None, None)
         first = days[0] if self.first_order is None else self.first_order
-        return (days[-1] - first + Fraction(self.policy.churn.portfolio_gap_days)) / len(days)
+        gap = portfolio.gap_days if portfolio is not None else None
+        mean = Fraction(self.policy.churn.portfolio_gap_days if gap is None else gap)
+        return Rhythm(days, first, (days[-1] - first + mean) / len(days))
 
-    def _evaluate(self, day: int, cause: str, trigger: str | None) -> None:
+    def judge(self, day: int, portfolio: Portfolio | None) -> Judged:
+        """Say what the account is as of a day, coming from what it was."""
+        rhythm = self.rhythm(portfolio)
+        parts, profit = measure(self.policy, self.ledger, rhythm, day, portfolio)
+        scored = score(self.policy, self.ledger.profile, parts, portfolio)
+        year = self.ledger.figures(day, self.policy.horizon_days)
+        earned = self._grade(day, scored)
+        tier, veto = self._held_down(day, earned, scored, year, profit)
+        by_hand = _override(self.ledger.profile, day)
+        level, risk, shift = self._loyalty(day, rhythm)
+        reasons = self._reasons(day, rhythm, parts, shift)
+        if by_hand is not None:
+            tier, veto = by_hand, None
+        return Judged(day, parts, profit, year, scored, earned, tier, veto, level, risk, reasons)
+
+    def _evaluate(self, day: int, cause: str, trigger: str | None, noticed: Noticed | None = None) -> None:
+        tier_cause = level_cause = cause
+        alone = None
+        if noticed is not None:
+            assert self.day is not None
+            alone = self.judge(self.day, noticed.portfolio)
+            self.portfolio = noticed.portfolio
         self.day = day
         self._age(day)
-        year = self.ledger.figures(day, self.policy.horizon_days)
-        life = self.ledger.figures(None, None)
-        scored = score_of(
-            self.policy, year, has_ordered=bool(self.order_days()), knew_costs=bool(life.costed or life.cost)
-        )
-        tier = self._grade(day, scored)
-        if tier != self.tier and (tier != "unrated" or self.graded):
-            self.changes.append(
-                Change("tier", day, cause, trigger, self.tier if self.graded else None, tier, scored.score)
-            )
-            self.graded = True
-        self.tier = tier
-        level, risk = self._loyalty(day)
-        kind = self._churn_kind(level)
+        found = self.judge(day, self.portfolio)
+        if alone is not None and cause == "time":
+            tier_cause = "portfolio" if alone.tier == found.tier else cause
+            level_cause = "portfolio" if alone.level == found.level else cause
+        rated = found.earned != "unrated"
+        self.scores.append((day, found.scored.score if rated else None))
+        self._note_loss(found)
+        self._tell_tier(found, tier_cause, trigger)
+        kind = self._churn_kind(found.level)
         if kind is not None:
-            self.changes.append(Change(kind, day, cause, trigger, self.level, level, risk))
-        self.level = level
+            also = (found.reasons, self._stake(found))
+            self.changes.append(Change(kind, day, level_cause, trigger, self.level, found.level, found.risk, also))
+        self.earned, self.tier, self.level = found.earned, found.tier, found.level
 
-    def _grade(self, day: int, scored: Score) -> str:
+    def _tell_tier(self, found: Judged, cause: str, trigger: str | None) -> None:
+        if found.tier == self.tier or (found.tier == "unrated" and not self.graded):
+            return
+        before = self.tier if self.graded else None
+        flap = found.tier == self.tier_before and found.day - self.graded_day <= _FLAP_DAYS
+        also = (found.scored.confidence, flap)
+        self.changes.append(Change("tier", found.day, cause, trigger, before, found.tier, found.scored.score, also))
+        self.tier_before, self.graded_day, self.graded = before, found.day, True
+
+    def _grade(self, day: int, scored: Scored) -> str:
         tiers = self.policy.tiers
-        rated = scored.score is not None and scored.confidence >= tiers.confidence_min
-        self.scores.append((day, scored.score if rated else None))
-        if not rated or scored.score is None:
+        if scored.score is None or scored.confidence < tiers.confidence_min:
             return "unrated"
         bounds = {"key": tiers.key, "growth": tiers.growth, "standard": tiers.standard}
         best = next((name for name in _LADDER[:-1] if scored.score >= bounds[name].enter * 100), "basic")
-        held = _LADDER.index(self.tier) if self.tier in _LADDER else len(_LADDER) - 1
-        while held < _LADDER.index(best) and self._days_below(bounds[_LADDER[held]].leave, day) >= tiers.dwell_days:
+        held = _LADDER.index(self.earned) if self.earned in _LADDER else len(_LADDER) - 1
+        while held < _LADDER.index(best):
+            leave = bounds[_LADDER[held]].leave
+            if self._days_below(leave, day, scored.score) < tiers.dwell_days:
+                break
             held += 1
         tier = _LADDER[min(held, _LADDER.index(best))]
         sure = scored.confidence >= tiers.key_confidence_min
         return "growth" if tier == "key" and not sure else tier
 
-    def _days_below(self, leave: float, day: int) -> int:
+    def _days_below(self, leave: float, day: int, score_now: int) -> int:
         """Count for how many days the score has been under a bound without a break; -1 if it is not."""
         since = day + 1
-        for evaluated, score in reversed(self.scores):
-            if score is None or score >= leave * 100:
+        for evaluated, one in reversed([*self.scores, (day, score_now)]):
+            if one is None or one >= leave * 100:
                 break
             since = evaluated
         return day - since
 
-    def _loyalty(self, day: int) -> tuple[str, int | None]:
-        policy, days, gap = self.policy.churn, self.order_days(), self.gap()
-        if gap is None:
-            return "none", None
-        silence = day - days[-1]
-        chance = odds(Fraction(silence) / gap, self._shift(day), policy)
-        with localcontext(prec=_PRECISION):
-            risk = round(chance / (1 + chance) * 10_000)
-        if len(days) == 1:
-            return "unproven", risk
-        if silence >= max(Fraction(policy.lost_days), Fraction(policy.lost_gaps) * gap):
-            return "lost", risk
-        for name, share, held_by in (("high", policy.high, {"high"}), ("medium", policy.medium, {"medium", "high"})):
-            bound = Decimal(str(share)) - (Decimal(str(policy.hysteresis)) if self.level in held_by else 0)
-            if chance >= bound / (1 - bound):
-                return name, risk
-        return "low", risk
+    def _held_down(
+        self, day: int, tier: str, scored: Scored, year: Figures, profit: int | None
+    ) -> tuple[str, str | None]:
+        named = None
+        for veto in self.policy.vetoes:
+            value = self._measured(veto, day, scored, year, profit)
+            low = veto.below is not None and value is not None and value < exact(veto.below)
+            high = veto.at_least is not None and value is not None and value >= exact(veto.at_least)
+            if (low or high) and tier in _LADDER and _LADDER.index(tier) < _LADDER.index(veto.tier_max):
+                tier, named = veto.tier_max, veto.name
+        return tier, named
 
-    def _shift(self, day: int) -> float:
-        policy = self.policy.churn
-        severe = sum(severity in {"high", "critical"} for severity in self.ledger.open_on(day).values())
-        breaches = self.ledger.count(day, policy.support_days, "breached")
-        complaints = self.ledger.count(day, policy.support_days, "complaint")
-        return (
-            min(severe, policy.signals_max) * policy.severe_ticket_log_odds
-            + min(breaches, policy.signals_max) * policy.sla_breach_log_odds
-            + min(complaints, policy.signals_max) * policy.complaint_log_odds
+    def _measured(self, veto: Veto, day: int, scored: Scored, year: Figures, profit: int | None) -> Fraction | None:
+        major = 10 ** minor_digits(self.policy.reporting_currency)
+        names = ("revenue_score", "profit_score", "strategic_score", "potential_score", "relationship_score")
+        hundredths = dict(zip(names, scored.components, strict=True)) | {"score": scored.score}
+        if veto.measure in hundredths:
+            found = hundredths[veto.measure]
+            return None if found is None else Fraction(found, 100)
+        others = {
+            "confidence": exact(scored.confidence),
+            "revenue": Fraction(year.revenue, major),
+            "profit": None if profit is None else Fraction(profit, major),
+            "orders": Fraction(year.orders),
+            "open_severe_tickets": Fraction(self.ledger.severe(day)),
+            "competitive_pressure": self.ledger.rating("competitive_pressure", day),
+        }
+        return others[veto.measure]
+
+    def _loyalty(self, day: int, rhythm: Rhythm) -> tuple[str, int | None, dict[str, int]]:
+        policy, silence = self.policy.churn, rhythm.lost_silence(self.policy)
+        if rhythm.gap is None or rhythm.last is None or silence is None:
+            return "none", None, {}
+        silent = day - rhythm.last
+        signals = self._signals(day)
+        shift = sum(
+            (count * exact(getattr(policy, f"{name}_log_odds")) for name, count in signals.items()), Fraction(0)
         )
+        held = max(silent / rhythm.gap, exact(policy.ratio_min)) / exact(policy.even_ratio)
+        with localcontext(prec=PRECISION):
+            chance = real(held) ** Decimal(str(policy.steepness)) * real(shift).exp()
+            risk = round(chance / (1 + chance) * 10_000)
+        if len(rhythm.days) == 1:
+            return "unproven", risk, signals
+        if silent >= silence:
+            return "lost", risk, signals
+        for name, share, held_by in (("high", policy.high, {"high"}), ("medium", policy.medium, {"medium", "high"})):
+            bound = exact(share) - (exact(policy.hysteresis) if self.level in held_by else 0)
+            # One part in a billion: what the logarithms of the worker are rounded by.
+            if chance >= real(bound / (1 - bound)) * (1 - Decimal("1e-9")):
+                return name, risk, signals
+        return "low", risk, signals
+
+    def _signals(self, day: int) -> dict[str, int]:
+        policy = self.policy.churn
+        pressure = self.ledger.rating("competitive_pressure", day)
+        pressed = pressure is not None and pressure >= exact(policy.competitive_pressure_high)
+        return {
+            "severe_ticket": min(self.ledger.severe(day), policy.signals_max),
+            "sla_breach": min(self.ledger.count(day, policy.support_days, "breached"), policy.signals_max),
+            "complaint": min(self.ledger.count(day, policy.support_days, "complaint"), policy.signals_max),
+            "satisfaction_down": int(self._less_satisfied(day)),
+            "competitive_pressure": int(pressed),
+        }
+
+    def _less_satisfied(self, day: int) -> bool:
+        start = day - self.policy.churn.support_days
+        answers = self.ledger.answers_on(day)
+        late = [points for one, points in answers if one > start]
+        early = [points for one, points in answers if one <= start]
+        drop = exact(self.policy.churn.satisfaction_drop)
+        return bool(late and early) and Fraction(sum(early), len(early)) - Fraction(sum(late), len(late)) >= drop
+
+    def _reasons(self, day: int, rhythm: Rhythm, parts: Measures, signals: dict[str, int]) -> tuple[str, ...]:
+        policy, profile = self.policy.churn, self.ledger.profile
+        if rhythm.gap is None or rhythm.last is None:
+            return ()
+        quality = self.ledger.count(day, policy.support_days, "complaint quality")
+        growth = parts["growth"]
+        renewal = None if profile is None or profile.renewal_on is None else day_number(profile.renewal_on) - day
+        holds = {
+            "overdue": (day - rhythm.last) / rhythm.gap >= exact(policy.even_ratio),
+            "open_severe_ticket": signals["severe_ticket"] > 0,
+            "sla_breached": signals["sla_breach"] > 0,
+            "complaint": signals["complaint"] > min(quality, policy.signals_max),
+            "quality_complaint": min(quality, policy.signals_max) > 0,
+            "satisfaction_down": signals["satisfaction_down"] > 0,
+            "competitive_pressure": signals["competitive_pressure"] > 0,
+            "falling_revenue": growth is not None and growth < exact(policy.falling_growth),
+            "renewal_near": renewal is not None and 0 <= renewal <= policy.renewal_days,
+        }
+        return tuple(name for name, held in holds.items() if held)
+
+    def _worth(self, found: Judged) -> int:
+        margin = exact(self.policy.churn.margin)
+        return max(0, found.profit if found.profit is not None else round(found.year.revenue * margin))
+
+    def _stake(self, found: Judged) -> int | None:
+        return None if found.risk is None else round(Fraction(found.risk * self._worth(found), 10_000))
+
+    def _note_loss(self, found: Judged) -> None:
+        if found.level == "lost":
+            if self.lost_day is None:
+                self.lost_day, self.value_lost = found.day, self._worth(found)
+        elif self.lost_day is not None:
+            self.lost_day = self.value_lost = None
+            if found.level not in {"none", "unproven"}:
+                self.recovered_day = found.day
 
     def _churn_kind(self, level: str) -> str | None:
         if level == self.level:
@@ -283,15 +384,12 @@ class Reference:
         if level == "lost":
             return "account.lost"
         if self.level == "lost":
-            proven = len(self.order_days()) > 1
-            return "account.recovered" if proven else "account.churn_risk_changed"
+            return "account.churn_risk_changed" if level in {"none", "unproven"} else "account.recovered"
         alerts = {"medium", "high"}
         return "account.churn_risk_changed" if level in alerts or self.level in alerts else None
 
 
-def replayed(policy: Policy, events: Iterable[AccountEvent]) -> Reference:
-    """Give a reference that took all these events by its own clock."""
-    reference = Reference(policy)
-    for event in events:
-        reference.take(event)
-    return reference
+def _override(profile: ProfileUpdated | None, day: int) -> str | None:
+    if profile is None or profile.override is None or day > day_number(profile.override.until):
+        return None
+    return profile.override.tier

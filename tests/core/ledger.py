@@ -18,6 +18,7 @@ from models.events import (
     OrderCancelled,
     OrderCompleted,
     OrderRefunded,
+    ProfileUpdated,
     SlaBreached,
     TicketOpened,
     TicketReopened,
@@ -75,6 +76,11 @@ class Sign(NamedTuple):
 def local_day(moment: datetime, zone: str) -> int:
     """Count the local day of a moment."""
     return (moment.astimezone(ZoneInfo(zone)).date() - _DAY_ZERO).days
+
+
+def day_number(value: date) -> int:
+    """Count the day of a date."""
+    return (value - _DAY_ZERO).days
 
 
 def start_of(day: int, zone: str) -> datetime:
@@ -137,7 +143,13 @@ class Ledger:
     """The open ones with their severity, the one opened last at the end, whatever their age."""
     since: dict[str, int] = field(default_factory=dict)
     """The day on which each ticket was opened last, as far as that was told in time."""
-    answers: list[tuple[int, float]] = field(default_factory=list)
+    answers: list[tuple[int, int]] = field(default_factory=list)
+    """Day and points of each, in order of arrival."""
+    lines_bought: dict[str, int] = field(default_factory=dict)
+    """The day on which each product line was ordered last."""
+    profile: ProfileUpdated | None = None
+    budget: int | None = None
+    """In minor units, at the rate of the profile's day."""
 
     def enter(self, event: AccountEvent, today: int | None = None) -> None:
         """Write an event down, on a day if the horizon matters.
@@ -149,6 +161,11 @@ class Ledger:
         match event:
             case OrderCompleted() | OrderRefunded() | OrderCancelled():
                 self.lines.append(line_of(event, self.policy))
+                for name in event.product_lines if isinstance(event, OrderCompleted) else ():
+                    self.lines_bought[name] = max(day, self.lines_bought.get(name, day))
+            case ProfileUpdated(budget=budget):
+                money = None if budget is None else to_minor(budget.amount, budget.currency, day, self.policy)
+                self.profile, self.budget = event, money
             case TicketOpened() | TicketReopened():
                 if today is None or today - day < self.policy.horizon_days:
                     self._open(event, day, today)
@@ -221,8 +238,27 @@ class Ledger:
         """Count the support events of a window whose name begins so."""
         return sum(as_of_day - days < sign.day <= as_of_day and sign.name.startswith(names) for sign in self.signs)
 
-    def satisfaction(self, as_of_day: int) -> float | None:
-        """Mean of the latest answers within the horizon."""
+    def answers_on(self, as_of_day: int) -> list[tuple[int, int]]:
+        """Give day and points of the latest answers within the horizon, in order of their days."""
         inside = [one for one in self.answers if as_of_day - self.policy.horizon_days < one[0] <= as_of_day]
-        latest = sorted(inside, key=lambda one: one[0])[-SURVEYS_KEPT:]
-        return round(sum(score for _, score in latest) / len(latest), 2) if latest else None
+        return sorted(inside, key=lambda one: one[0])[-SURVEYS_KEPT:]
+
+    def product_lines(self, as_of_day: int) -> int:
+        """Count the product lines ordered within the horizon."""
+        return sum(as_of_day - self.policy.horizon_days < day for day in self.lines_bought.values())
+
+    def heard_of_support(self, as_of_day: int) -> bool:
+        """Tell whether anything of tickets and complaints is known of the horizon."""
+        start = as_of_day - self.policy.horizon_days
+        return any(start < sign.day for sign in self.signs) or bool(self.open_on(as_of_day))
+
+    def severe(self, as_of_day: int) -> int:
+        """Count the open tickets of high or critical severity."""
+        return sum(severity in {"high", "critical"} for severity in self.open_on(as_of_day).values())
+
+    def rating(self, name: str, as_of_day: int) -> Fraction | None:
+        """Give a rating that is not out of date."""
+        found = None if self.profile is None else getattr(self.profile.ratings, name)
+        if found is None or as_of_day - day_number(found.rated_at) >= self.policy.scorecard.rating_days:
+            return None
+        return Fraction(str(found.value))

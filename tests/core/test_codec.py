@@ -188,10 +188,10 @@ def test_the_header_of_the_examples(row: Row) -> None:
 
 def test_the_figures_of_the_examples() -> None:
     """The header holds what a census reads: of an account that knows all, and of one that knows nothing."""
-    rich, minimal = (struct.unpack("<3q5i", figures(pack(one))) for one in (RICH, MINIMAL))
+    rich, minimal = (struct.unpack("<3q6i", figures(pack(one))) for one in (RICH, MINIMAL))
 
-    assert rich == (10**13 - 2_500, 39_999, 5_000_000, 1, 4 + 1, 18_000, 20_484, 1 + 2)
-    assert minimal == (0, NO_PROFIT, NO_BUDGET, 0, 0, NO_DAY, NO_DAY, 0)
+    assert rich == (10**13 - 2_500, 39_999, 5_000_000, 1, 4 + 1, 18_000, 20_484, 1 + 2, RICH.parts)
+    assert minimal == (0, NO_PROFIT, NO_BUDGET, 0, 0, NO_DAY, NO_DAY, 0, 0)
 
 
 @given(

@@ -7,17 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.outputs import Lifecycle
+from models.outputs import AccountType, Lifecycle, RfmSegment
 from models.policy import Classes
 from models.portfolio import CutPoints, Distribution, RfmCuts
 from processors import classes
 from processors.classes import (
     NOTHING_OLDER,
     RFM_SEGMENTS,
-    AccountType,
     Life,
     Older,
-    RfmSegment,
     Standing,
 )
 from processors.portfolio import ranking

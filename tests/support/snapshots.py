@@ -4,7 +4,8 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from models.outputs import AccountLost, ChurnFigures, ChurnRiskChanged, Lifetime, Snapshot, SupportFigures, TierChanged
+from models.outputs import AccountLost, ChurnRiskChanged, TierChanged
+from models.snapshots import ChurnFigures, Lifetime, Snapshot, SupportFigures
 
 BEGIN: Final = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
