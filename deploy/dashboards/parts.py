@@ -261,7 +261,7 @@ def alerts(span: int, height: int = PANEL_HEIGHT) -> Panel:
 
 def page(uid: str, title: str, description: str, since: str, *, one_instance: bool = False) -> dashboard.Dashboard:
     """Begin a dashboard: variables for data source, application and worker, links to the others and to the runbook."""
-    instance = _labels("instance", "Worker", 'account_health_build_info{job=~"$job"}, instance')
+    instance = _labels("instance", "Worker", 'account_health_assigned_partitions{job=~"$job"}, instance')
     if not one_instance:
         instance.multi(True).include_all(True).all_value(".*").current(_everything())
     links = (
@@ -289,7 +289,7 @@ def page(uid: str, title: str, description: str, since: str, *, one_instance: bo
         .variables(
             [
                 dashboard.DatasourceVariable("datasource").label("Data source").type("prometheus"),
-                _labels("job", "Application", "account_health_build_info, job")
+                _labels("job", "Application", "account_health_assigned_partitions, job")
                 .multi(True)
                 .include_all(True)
                 .all_value(".*")

@@ -42,6 +42,7 @@ def build() -> Dashboard:
     _refusals(board)
     _partitions(board)
     _kafka(board)
+    _view(board)
     return board
 
 
@@ -413,5 +414,67 @@ def _kafka(board: Dashboard) -> None:
             ),
             bars=True,
             interval="5m",
+        )
+    )
+
+
+def _view(board: Dashboard) -> None:
+    board.with_row(Row("The view in Redis"))
+    board.with_panel(
+        graph(
+            "View behind",
+            "Age of the newest that the view holds of a topic, while newer records wait.",
+            SECONDS,
+            Query("max by (job, topic) (account_health_view_lag_seconds)", "{{job}} {{topic}}"),
+            limits=_LAG_LIMITS,
+        )
+    )
+    board.with_panel(
+        graph(
+            "Taken into the view",
+            "Records that the view took in, by what became of them, a second.",
+            units.RecordsPerSecond,
+            Query(
+                f"sum by (kind, outcome) (rate(account_health_view_records_total[{RATE}]))",
+                "{{kind}} {{outcome}}",
+            ),
+            stacked=True,
+        )
+    )
+    board.with_panel(
+        graph(
+            "Time to write to Redis",
+            "How long a batch takes: the median, and the slowest hundredth.",
+            SECONDS,
+            Query(quantile(0.5, "account_health_view_write_seconds", ""), "median"),
+            Query(quantile(0.99, "account_health_view_write_seconds", ""), "99 %"),
+        )
+    )
+    board.with_panel(
+        graph(
+            "View not written",
+            "Times within the interval that the view could not be written at once, by reason.",
+            COUNT,
+            Query("sum by (reason) (increase(account_health_view_failures_total[$__interval]))", "{{reason}}"),
+            stacked=True,
+            bars=True,
+            interval="5m",
+        )
+    )
+    board.with_panel(
+        graph(
+            "Accounts in the view",
+            "Accounts that the view holds, beside those in the workers' state.",
+            COUNT,
+            Query("max by (job) (account_health_view_accounts)", "{{job}}"),
+            Query(f"sum(job:account_health_state_accounts:sum{{{_JOB}}})", "state"),
+        )
+    )
+    board.with_panel(
+        graph(
+            "Complete",
+            "1 when the view holds every account, 0 while it is built.",
+            units.NoUnit,
+            Query("max by (job) (account_health_view_built)", "{{job}}"),
         )
     )

@@ -4,15 +4,19 @@ import subprocess
 from pathlib import Path
 from typing import Any, Final
 
+import pytest
+
 from stream import probes
-from stream.settings import Settings, load_settings
+from stream.settings import load_settings
 from tests.deploy.files import (
     DATASOURCE_FILE,
+    OWN,
     PROMETHEUS_FILE,
     ROOT,
     SERVICES,
     environment,
     image_environment,
+    is_one_shot,
     ports,
     read_yaml,
     seconds,
@@ -33,10 +37,6 @@ def _mounted(name: str, path: Path) -> str:
     raise AssertionError(f"{name} does not see {path}")
 
 
-def _worker_settings() -> Settings:
-    return load_settings(settings_of(image_environment() | environment(SERVICES["worker"])))
-
-
 def test_the_configuration_is_valid() -> None:
     """Prometheus' own checker accepts the configuration and all that it refers to."""
     promtool = program("promtool", "prometheus")
@@ -55,13 +55,14 @@ def test_prometheus_reads_the_file() -> None:
     assert f"prometheus-data:{storage}" in SERVICES["prometheus"]["volumes"]
 
 
-def test_every_worker_is_scraped() -> None:
-    """The worker's job asks the name service for every worker, at the port that they listen on."""
-    (found,) = JOBS["worker"]["dns_sd_configs"]
+@pytest.mark.parametrize("name", [name for name, service in OWN.items() if not is_one_shot(service)])
+def test_every_process_of_ours_is_scraped(name: str) -> None:
+    """Each service has a job of its name, which asks the name service for all of them, at their port."""
+    (found,) = JOBS[name]["dns_sd_configs"]
+    settings = load_settings(settings_of(image_environment() | environment(SERVICES[name])))
 
-    assert found["names"] == ["worker"]
-    assert found["names"][0] in SERVICES
-    assert (found["type"], found["port"]) == ("A", _worker_settings().http_port)
+    assert found["names"] == [name]
+    assert (found["type"], found["port"]) == ("A", settings.http_port)
 
 
 def test_prometheus_watches_itself() -> None:

@@ -1,4 +1,4 @@
-"""Five applications on one broker, and what befalls them until every alert has fired.
+"""Five applications on one broker, one with a view in Redis, and what befalls them until every alert has fired.
 
 The order is what saves time: alerts that need patience are caused first, what stops everything comes last.
 """
@@ -22,6 +22,7 @@ from tests.support.broker import KafkaBroker, free_port
 from tests.support.deployment import Deployment
 from tests.support.polling import eventually
 from tests.support.prometheus import Prometheus
+from tests.support.redis import RedisServer
 from tests.support.topics import quiet_admin
 from tests.support.worker import WorkerProcess
 
@@ -62,6 +63,7 @@ class Watch:
                 self.fired.setdefault(name, found[0])
             for worker in self.supervised:
                 if not worker.running:
+                    worker.wait(0)
                     worker.start()
 
     def __enter__(self) -> Self:
@@ -94,26 +96,27 @@ class Stage:
         patient = {"session_timeout_ms": "60000", "max_poll_interval_ms": "60000", "transaction_timeout_ms": "60000"}
         self._load = self._deployment("load", partitions="1", batch_records="20", **patient)
         self._data = self._deployment("data", partitions="2", **patient)
-        policy = {"policy_file": self._policy(1), "reporting_currency": ""}
-        self._business = self._deployment("business", partitions="1", **policy, **patient)
+        self._business = self._deployment("business", partitions="1", **patient)
         self._broken = self._deployment("broken", partitions="1", commit_interval_ms="1000")
         self._moved = self._deployment("moved", partitions="1")
+        self._redis = RedisServer(folder / "redis")
 
     def _deployment(self, name: str, **changed: str) -> Deployment:
         deployment = Deployment(self._broker.bootstrap_servers, self._folder / name, clock="live", **changed)
         deployment.folder.mkdir()
         return deployment.create_topics()
 
-    def _policy(self, revision: int) -> str:
-        """A policy under which a tier is lost at once."""
-        path = self._folder / f"policy-{revision}.toml"
-        path.write_text(f'reporting_currency = "GBP"\nrevision = {revision}\n[tiers]\ndwell_days = 0\n')
+    def _next_policy(self) -> str:
+        """Another policy than the default one, of a higher revision."""
+        path = self._folder / "policy.toml"
+        path.write_text('reporting_currency = "GBP"\nrevision = 2\n[tiers]\ndwell_days = 7\n')
         return str(path)
 
     def close(self) -> None:
         """End every worker."""
         for one in (self._load, self._data, self._business, self._broken, self._moved):
             one.__exit__(None, None, None)
+        self._redis.kill()
 
     def run(self) -> None:
         """Cause the condition of every alert."""
@@ -125,6 +128,8 @@ class Stage:
             self._refuse_records()
             watch.add(self._broken.worker("broken"), "worker-broken")
             self._send(self._broken, "orders", [_order("A-1", 1, datetime.now(UTC), 10)])
+            # Its Redis is not there yet.
+            view = watch.add(self._business.process("view", "view", redis_url=self._redis.url), "view-business")
             for worker in (data, business):
                 worker.wait_ready()
             self._send_rubbish()
@@ -133,18 +138,24 @@ class Stage:
             self._move_offsets()
             watch.supervised.append(watch.add(self._moved.worker("moved"), "worker-moved"))
             self._rebalance()
-            other = self._data.worker("other", policy_file=self._policy(2), reporting_currency="")
+            other = self._data.worker("other", policy_file=self._next_policy(), reporting_currency="")
             watch.add(other, "worker-data")
             watch.wait("AccountHealthRestoreSlow", timeout_s=20)
         load.wait_ready()
         watch.wait("AccountHealthMassDemotion", "AccountHealthTierFlapping", "AccountHealthChurnSurge", timeout_s=20)
         watch.wait("AccountHealthTransactionsAborted", "AccountHealthWorkerRestarting", timeout_s=30)
         watch.supervised.clear()
-        with self._traffic():
+        watch.wait("AccountHealthViewIncomplete", "AccountHealthViewFailing", timeout_s=20)
+        self._redis.start()
+        view.wait_ready()
+        with self._traffic(self._load, self._business):
+            self._redis.kill()
             self._slow_broker("AccountHealthCommitsSlow", "AccountHealthLatencyHigh")
+            watch.wait("AccountHealthViewBehind", timeout_s=20)
+        view.kill()
         watch.wait("AccountHealthPoliciesDiffer", timeout_s=30)
         other.kill()
-        watch.wait("AccountHealthWorkerDown", "AccountHealthNoOrders", timeout_s=40)
+        watch.wait("AccountHealthWorkerDown", "AccountHealthSinkDown", "AccountHealthNoOrders", timeout_s=40)
         self._freeze_broker(load)
         self._broker.kill()
         watch.wait("AccountHealthKafkaUnreachable", timeout_s=20)
@@ -222,26 +233,21 @@ class Stage:
         self._send(self._business, "orders", orders)
 
     def _regrade_accounts(self) -> None:
-        """Large orders are entered, and cancelled at once."""
+        """Two systems overwrite the tiers of accounts in turn."""
         now = datetime.now(UTC)
-        accounts = [f"F-{number}" for number in range(60)]
-        small = [_order(account, 1, now - timedelta(minutes=3), 100) for account in accounts]
-        large = [_order(account, 2, now - timedelta(minutes=2), 200_000) for account in accounts]
-        cancelled = [
+        profiles = [
             _event(
-                "order.cancelled",
-                account,
-                3,
-                now - timedelta(minutes=1),
-                order_id="O-2",
-                ordered_at=(now - timedelta(minutes=2)).isoformat(),
-                amount=200_000,
-                cost=100_000,
-                currency="GBP",
+                "profile.updated",
+                f"F-{account}",
+                10 * account + version,
+                now - timedelta(minutes=10 - version),
+                profile_version=version,
+                override={"tier": tier, "reason": "by hand", "until": f"{now + timedelta(days=30):%Y-%m-%d}"},
             )
-            for account in accounts
+            for version, tier in enumerate(("key", "basic", "key"), 1)
+            for account in range(60)
         ]
-        self._send(self._business, "orders", small + large + cancelled)
+        self._send(self._business, "profiles", profiles)
 
     def _rebalance(self) -> None:
         """A member joins the group and leaves it, again and again."""
@@ -274,16 +280,17 @@ class Stage:
             member.close()
 
     @contextmanager
-    def _traffic(self) -> Iterator[None]:
-        """Orders keep coming, twenty a second."""
+    def _traffic(self, *deployments: Deployment) -> Iterator[None]:
+        """Orders keep coming, twenty a second to each."""
         stopped = threading.Event()
 
         def send() -> None:
             number = 0
             while not stopped.wait(0.05):
                 number += 1
-                with suppress(KafkaException):
-                    self._send(self._load, "orders", [_order(f"T-{number % 50}", number, datetime.now(UTC), 10)])
+                for one in deployments:
+                    with suppress(KafkaException):
+                        self._send(one, "orders", [_order(f"T-{number % 50}", number, datetime.now(UTC), 10)])
 
         thread = threading.Thread(target=send, name="traffic", daemon=True)
         thread.start()

@@ -1,7 +1,6 @@
 """The files that operators are given, as data."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -70,11 +69,8 @@ def dashboards() -> dict[str, dict[str, Any]]:
     return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in DASHBOARD_FILES}
 
 
-def panels() -> Iterator[Panel]:
+def panels() -> list[Panel]:
     """Return every panel of every dashboard; rows are none."""
-    for name, dashboard in dashboards().items():
-        for panel in dashboard["panels"]:
-            if panel["type"] == "row":
-                assert not panel.get("panels"), "rows are open, so that their panels stand beside them"
-            else:
-                yield Panel(name, panel["title"], panel)
+    found = [Panel(name, one["title"], one) for name, board in dashboards().items() for one in board["panels"]]
+    assert all(not one.body.get("panels") for one in found), "rows are open, so that their panels stand beside them"
+    return [one for one in found if one.body["type"] != "row"]

@@ -3,6 +3,7 @@
 from typing import Final
 
 from stream.reference import exported
+from stream.view.telemetry import ViewMetrics
 
 OPEN_ENDED: Final = frozenset({"currency", "partition", "python", "revision", "version", "le"})
 """Labels whose values are not known beforehand."""
@@ -11,10 +12,10 @@ SCRAPED: Final = frozenset({"job", "instance"})
 
 
 def known() -> dict[str, dict[str, set[str]]]:
-    """Return every series that a scrape of a worker gives: its labels, and their values."""
+    """Return every series that a scrape of our processes gives: its labels, and their values."""
     found: dict[str, dict[str, set[str]]] = {"up": {}}
-    for family in exported().collect():
-        for sample in family.samples:
+    for registry in (exported(), ViewMetrics().registry):
+        for sample in (sample for family in registry.collect() for sample in family.samples):
             labels = found.setdefault(sample.name, {})
             for label, value in sample.labels.items():
                 labels.setdefault(label, set()).add(value)

@@ -16,6 +16,7 @@ from tests.monitoring.faults import Alert, Stage, Watch
 from tests.monitoring.files import alerts, write_scaled
 from tests.support.broker import KafkaBroker
 from tests.support.prometheus import Prometheus, from_file, prometheus
+from tests.support.redis import require_redis_server
 
 _SCRAPE_INTERVAL: Final = "500ms"
 _REQUEST_TIMEOUT_S: Final = 10
@@ -34,6 +35,7 @@ class Seen(NamedTuple):
 def seen(kafka_tools: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
     """Let everything go wrong that an alert is about."""
     del kafka_tools
+    require_redis_server()
     folder = tmp_path_factory.mktemp("faults")
     config = from_file(_SCRAPE_INTERVAL, write_scaled(folder / "rules"))
     with (

@@ -24,8 +24,10 @@ from tests.monitoring.promql import answering, filled, queries_of
 from tests.support.broker import KafkaBroker, free_port
 from tests.support.polling import eventually
 from tests.support.prometheus import Prometheus, prometheus
+from tests.support.redis import RedisServer, require_redis_server
 from tests.support.worker import WorkerProcess, run_command, started_command
 
+JOBS: Final = [job["job_name"] for job in read_yaml(PROMETHEUS_FILE)["scrape_configs"]]
 _CHECK_TIMEOUT_S: Final = 30
 _SCRAPES_MIN: Final = 4
 _SCRAPE_INTERVAL: Final = "1s"
@@ -59,9 +61,22 @@ def worker(kafka: KafkaBroker, tmp_path_factory: pytest.TempPathFactory) -> Iter
         process.kill()
 
 
-def _adapted(worker_port: int, own_port: int) -> dict[str, Any]:
-    """The configuration with other addresses and a shorter interval, and nothing else changed."""
-    addresses = {"worker": worker_port, "prometheus": own_port}
+@pytest.fixture(scope="module")
+def view(worker: WorkerProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerProcess]:
+    """The process that keeps the view of the worker's accounts, with a Redis of its own."""
+    require_redis_server()
+    folder = tmp_path_factory.mktemp("view")
+    with RedisServer(folder / "redis") as redis:
+        variables = environment(SERVICES["view"]) | worker.variables | {"ACCOUNT_HEALTH_REDIS_URL": redis.url}
+        process = WorkerProcess(variables, folder, "view", *SERVICES["view"]["command"])
+        try:
+            yield process.start().wait_ready()
+        finally:
+            process.kill()
+
+
+def _adapted(addresses: dict[str, int]) -> dict[str, Any]:
+    """The configuration with other ports by job and a shorter interval, and nothing else changed."""
     config: dict[str, Any] = read_yaml(PROMETHEUS_FILE)
     for name in ("scrape_interval", "scrape_timeout", "evaluation_interval"):
         config["global"][name] = _SCRAPE_INTERVAL
@@ -73,18 +88,20 @@ def _adapted(worker_port: int, own_port: int) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def server(worker: WorkerProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
-    """A Prometheus that has scraped it a few times, started as Compose starts it but for addresses and paths."""
+def server(
+    worker: WorkerProcess, view: WorkerProcess, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Prometheus]:
+    """A Prometheus that has scraped both a few times, started as Compose starts it but for addresses and paths."""
     port = free_port()
-    worker_port = eventually(worker._find_port, "the worker listens")
-    config = _adapted(worker_port, port)
+    addresses = {name: eventually(one._find_port, "it listens") for name, one in (("worker", worker), ("view", view))}
+    config = _adapted({**addresses, "prometheus": port})
     pairs = [word.partition("=") for word in SERVICES["prometheus"]["command"]]
     changed = {"--web.user-assets": str(ROOT / "docs")}
     ours = {"--config.file", "--storage.tsdb.path"}
     flags = [f"{name}={changed.get(name, value)}" for name, _, value in pairs if name not in ours]
     with prometheus(tmp_path_factory.mktemp("prometheus"), config, *flags, port=port) as started:
-        scrapes = f'min(count_over_time(up{{job="worker"}}[1m])) >= {_SCRAPES_MIN}'
-        eventually(lambda: started.query(scrapes), "Prometheus has scraped the worker a few times")
+        scrapes = f"min(count_over_time(up[1m])) >= {_SCRAPES_MIN}"
+        eventually(lambda: started.query(scrapes), "Prometheus has scraped everything a few times")
         yield started
 
 
@@ -98,15 +115,12 @@ def _answered(server: Prometheus, expression: str) -> None:
 
 
 def test_the_targets_are_scraped(server: Prometheus) -> None:
-    """Both targets of the configuration are up, scraped without an error, and no rule fails."""
+    """All targets of the configuration are up, scraped without an error, and no rule fails."""
     targets = server.ask("targets", state="active")["activeTargets"]
     groups = server.ask("rules")["groups"]
 
-    assert {(target["labels"]["job"], target["health"]) for target in targets} == {
-        ("worker", "up"),
-        ("prometheus", "up"),
-    }
-    assert [target["lastError"] for target in targets] == ["", ""]
+    assert {target["labels"]["job"]: target["health"] for target in targets} == dict.fromkeys(JOBS, "up")
+    assert {target["lastError"] for target in targets} == {""}
     assert len(groups) == len(RULE_FILES)
     assert {rule["health"] for group in groups for rule in group["rules"]} == {"ok"}
 
@@ -142,7 +156,7 @@ def test_every_query_of_the_runbook_is_answered(server: Prometheus, page: Path) 
 @pytest.mark.parametrize("name", ["job", "instance"])
 def test_the_variables_of_the_dashboards_have_values(server: Prometheus, name: str) -> None:
     """The label by which one chooses an application and a worker is there."""
-    assert server.ask(f"label/{name}/values", **{"match[]": "account_health_build_info"})
+    assert server.ask(f"label/{name}/values", **{"match[]": "account_health_assigned_partitions"})
 
 
 def test_starts_are_marked_on_the_dashboards(server: Prometheus, worker: WorkerProcess) -> None:

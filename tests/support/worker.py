@@ -77,7 +77,7 @@ class WorkerProcess:
         self.instance_id: Final = instance_id
         self.folder: Final = folder / instance_id
         self.log_file: Final = folder / f"{instance_id}.log"
-        self._variables = {
+        self.variables = {
             **variables,
             "ACCOUNT_HEALTH_INSTANCE_ID": instance_id,
             "ACCOUNT_HEALTH_HTTP_PORT": "0",
@@ -110,14 +110,14 @@ class WorkerProcess:
     def start(self, changed: Mapping[str, str] | None = None) -> Self:
         """Start it, with some settings changed for good; returns at once."""
         assert not self.running, f"{self.instance_id} is running already"
-        self._variables.update(changed or {})
+        self.variables.update(changed or {})
         self.folder.mkdir(parents=True, exist_ok=True)
         self._log_start = self.log_file.stat().st_size if self.log_file.exists() else 0
         self._port = None
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
                 [*COMMAND, *self._arguments],
-                env=environment(self._variables),
+                env=environment(self.variables),
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
