@@ -30,19 +30,17 @@ from models.events import (
 from models.outputs import AccountLost, AccountRecovered, ChurnRiskChanged, TierChanged
 from models.snapshots import Snapshot
 from stream.docstrings import member_docs
+from stream.headers import CLOUDEVENTS_VERSION, CONTENT_TYPE, SEQUENCE_TYPE, DeadLetterHeader, FailureHeader, Header
+from stream.records import SNAPSHOT, SNAPSHOT_DELETED
 from stream.release import version
 from stream.topics import (
     CHURN_RISK,
-    CLOUDEVENTS_VERSION,
-    CONTENT_TYPE,
     DEAD_LETTERS,
     DEFAULT_PREFIX,
-    SEQUENCE_TYPE,
+    DELIVERY_FAILURES,
     SNAPSHOTS,
     SPEC_OF_INPUT,
     TIER_CHANGES,
-    DeadLetterHeader,
-    Header,
     Retention,
     Topic,
 )
@@ -57,7 +55,6 @@ OPEN_ENUM: Final = "x-extensible-enum"
 FOLDER: Final = "contract"
 """Below the folder of the documentation."""
 ASYNCAPI_FILE: Final = f"{FOLDER}/asyncapi.json"
-SNAPSHOT_TYPE: Final = "account.snapshot"
 _ASYNCAPI_VERSION: Final = "3.0.0"
 _DIALECT: Final = "http://json-schema.org/draft-07/schema#"
 _DEFAULT_COPIES: Final = 3
@@ -102,7 +99,7 @@ _OUTPUT_MODELS: Final[Mapping[Topic, Mapping[str, Any]]] = {
         "account.lost": AccountLost,
         "account.recovered": AccountRecovered,
     },
-    SNAPSHOTS: {SNAPSHOT_TYPE: Snapshot},
+    SNAPSHOTS: {SNAPSHOT: Snapshot},
 }
 EVENTS: Final = tuple(
     [
@@ -146,7 +143,7 @@ def schema_of(event: Published) -> Schema:
 
 def asyncapi() -> Schema:
     """Return the AsyncAPI document: channels, messages with their headers, and what the application does with them."""
-    topics = [*SPEC_OF_INPUT.values(), *_OUTPUT_MODELS, DEAD_LETTERS]
+    topics = [*SPEC_OF_INPUT.values(), *_OUTPUT_MODELS, DEAD_LETTERS, DELIVERY_FAILURES]
     messages = dict(_messages())
     of_topic = {topic.suffix: [name for name, (where, _) in messages.items() if where is topic] for topic in topics}
     return {
@@ -237,16 +234,17 @@ def _messages() -> Iterator[tuple[str, tuple[Topic, Schema]]]:
             "bindings": {"kafka": {"key": _KEY}},
         }
         if not event.topic.is_input:
-            message["headers"] = _event_headers(event)
+            message["headers"] = _event_headers(event.type)
         yield event.type, (event.topic, message)
     yield (
-        f"{SNAPSHOT_TYPE}.deleted",
+        SNAPSHOT_DELETED,
         (
             SNAPSHOTS,
             {
-                "name": f"{SNAPSHOT_TYPE}.deleted",
-                "summary": "The account was erased: a record without a value or headers.",
+                "name": SNAPSHOT_DELETED,
+                "summary": "The account was erased: a record without a value.",
                 "payload": {"type": "null"},
+                "headers": _event_headers(SNAPSHOT_DELETED),
                 "bindings": {"kafka": {"key": _KEY}},
             },
         ),
@@ -261,6 +259,19 @@ def _messages() -> Iterator[tuple[str, tuple[Topic, Schema]]]:
                 "contentType": "application/octet-stream",
                 "payload": {"description": "Whatever the refused record held."},
                 "headers": _headers(DeadLetterHeader, _DEAD_LETTER_REQUIRED),
+            },
+        ),
+    )
+    yield (
+        "delivery_failure",
+        (
+            DELIVERY_FAILURES,
+            {
+                "name": "delivery_failure",
+                "summary": "An event that a destination could not be given, with its own headers beside these.",
+                "payload": {"description": "The event, unchanged; null where earlier failures are settled."},
+                "headers": _headers(FailureHeader, (FailureHeader.DESTINATION,)),
+                "bindings": {"kafka": {"key": _KEY}},
             },
         ),
     )
@@ -279,14 +290,18 @@ _TRIGGER: Final = (Header.CE_TRIGGER_TOPIC, Header.CE_TRIGGER_PARTITION, Header.
 _SEQUENCE: Final = (Header.CE_SEQUENCE, Header.CE_SEQUENCE_TYPE)
 
 
-def _event_headers(event: Published) -> Schema:
+def _event_headers(type_: str) -> Schema:
     """Describe the CloudEvents attributes of one type; a snapshot has a revision instead of a sequence."""
-    absent = (*_SEQUENCE, *_TRIGGER) if event.topic is SNAPSHOTS else ()
+    absent: tuple[str, ...] = (Header.CE_INCARNATION,)
+    if type_ == SNAPSHOT:
+        absent = (*_SEQUENCE, *_TRIGGER)
+    elif type_ == SNAPSHOT_DELETED:
+        absent = (Header.CE_TIME, *_SEQUENCE, *_TRIGGER)
     schema = _headers(Header, (), absent)
     schema["required"] = [name for name in schema["properties"] if name not in _TRIGGER]
     for name, value in (
         (Header.CE_SPECVERSION, CLOUDEVENTS_VERSION),
-        (Header.CE_TYPE, event.type),
+        (Header.CE_TYPE, type_),
         (Header.CE_SEQUENCE_TYPE, SEQUENCE_TYPE),
         (Header.CONTENT_TYPE, CONTENT_TYPE),
     ):

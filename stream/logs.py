@@ -15,6 +15,8 @@ Level = Literal["debug", "info", "warning", "error"]
 
 LIBRARIES: Final = ("faust", "mode", "aiokafka", "kafka", "librdkafka", "asyncio", "py.warnings")
 """Loggers of others, which say less here than they would."""
+_HTTP_LIBRARIES: Final = ("httpx", "httpcore")
+"""Below warnings they print addresses, which may hold an account's id."""
 
 _STANDARD: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 # One event is one line: a name or an error's text must not be able to write a second one.
@@ -45,6 +47,8 @@ def configure(level: Level, format_: Format, stream: TextIO | None = None) -> No
         logger.handlers.clear()
         logger.propagate = True
         logger.setLevel(least if name in LIBRARIES else logging.NOTSET)
+    for name in _HTTP_LIBRARIES:
+        logging.getLogger(name).setLevel(max(root.level, logging.WARNING))
     logging.captureWarnings(capture=True)
 
 

@@ -6,20 +6,16 @@ from typing import Final, NamedTuple
 from models.outputs import OutputEvent, TierChanged
 from models.snapshots import Snapshot
 from models.wire import Refusal
-from stream.topics import (
-    CLOUDEVENTS_VERSION,
-    CONTENT_TYPE,
-    OUTPUT_RECORD_BYTES_MAX,
-    SEQUENCE_DIGITS,
-    SEQUENCE_TYPE,
-    DeadLetterHeader,
-    Header,
-    TopicNames,
-)
+from stream.headers import CLOUDEVENTS_VERSION, CONTENT_TYPE, SEQUENCE_DIGITS, SEQUENCE_TYPE, DeadLetterHeader, Header
+from stream.topics import OUTPUT_RECORD_BYTES_MAX, TopicNames
 
 _SHOWN_BYTES_MAX: Final = OUTPUT_RECORD_BYTES_MAX - 16_384
 """Key and value of a dead letter together, so that they and the headers fit into one record."""
 _KEY_BYTES_MAX: Final = _SHOWN_BYTES_MAX // 2
+
+SNAPSHOT: Final = "account.snapshot"
+SNAPSHOT_DELETED: Final = "account.snapshot.deleted"
+"""Types of the records of snapshots, whose bodies have none."""
 
 Headers = list[tuple[str, bytes]]
 
@@ -70,16 +66,19 @@ def output_record(event: OutputEvent, names: TopicNames, source: str, origin: Or
 def snapshot_record(snapshot: Snapshot, incarnation: int, names: TopicNames, source: str) -> OutRecord:
     """Encode a snapshot."""
     account_id = snapshot.account_id
-    headers = _cloud_event(
-        f"{account_id}/{incarnation}/snapshot/{snapshot.revision}", "account.snapshot", account_id, source
-    )
-    headers.append((Header.CE_TIME, snapshot.as_of.isoformat().encode()))
+    headers = _cloud_event(f"{account_id}/{incarnation}/snapshot/{snapshot.revision}", SNAPSHOT, account_id, source)
+    headers += [
+        (Header.CE_TIME, snapshot.as_of.isoformat().encode()),
+        (Header.CE_INCARNATION, str(incarnation).encode()),
+    ]
     return OutRecord(names.snapshots, account_id.encode(), snapshot.model_dump_json().encode(), headers)
 
 
-def tombstone_record(key: bytes | None, names: TopicNames) -> OutRecord:
-    """Remove an erased account's snapshot."""
-    return OutRecord(names.snapshots, key, None, [])
+def tombstone_record(account_id: str, incarnation: int, names: TopicNames, source: str) -> OutRecord:
+    """Remove an erased account's snapshot, and say which incarnation a new account of this id would be."""
+    headers = _cloud_event(f"{account_id}/{incarnation}/deleted", SNAPSHOT_DELETED, account_id, source)
+    headers.append((Header.CE_INCARNATION, str(incarnation).encode()))
+    return OutRecord(names.snapshots, account_id.encode(), None, headers)
 
 
 def dead_letter_record(

@@ -18,10 +18,11 @@ from models.reasons import RefusalReason
 from models.wire import Refusal, parse
 from stream.cluster import Cluster
 from stream.handling import partition_of
+from stream.headers import REDRIVEN_FROM_HEADER, DeadLetterHeader
 from stream.inputs import timestamp_ms
 from stream.reading import PartitionReader
 from stream.settings import Settings
-from stream.topics import REDRIVEN_FROM_HEADER, DeadLetterHeader, redrive_id
+from stream.topics import redrive_id
 
 _BATCH_RECORDS: Final = 500
 _BATCH_BYTES: Final = 8 * 1_048_576

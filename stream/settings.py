@@ -50,6 +50,7 @@ _ALLOWED: Final[dict[str, str]] = {
     "input_topic_prefix": _NAME_ALLOWED,
     "policy_file": "a path",
     "churn_model_file": "a path",
+    "destinations_file": "a path",
     "reporting_currency": "an ISO 4217 code in capitals, as EUR",
     **serving.ALLOWED,
 }
@@ -244,6 +245,9 @@ class _WorkerSettings(BaseSettings):
         description="Key of the HMACs by which erased accounts are remembered. Without one, whoever reads the state"
         " topic can guess which accounts they are. A worker refuses another one once an account was erased: it would"
         " no longer know it.",
+    )
+    destinations_file: Path | None = Field(
+        None, description="Where `account-health deliver` delivers to, a TOML file; see `docs/delivery.md`."
     )
     embedded_broker: bool = Field(
         False,

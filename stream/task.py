@@ -136,7 +136,9 @@ class PartitionTask:
             if result.outputs:
                 self._publish(result, self._origin(topic, message), produce)
             if result.erased is not None:
-                produce(tombstone_record(message.key(), self._names))
+                erased_key = message.key()
+                assert erased_key is not None, "who is erased was named"
+                produce(tombstone_record(erased_key.decode(), result.erased.incarnation, self._names, self._source))
         self.tally.outcomes[topic].update(outcomes)
         self.tally.timestamps_ms[topic] += map(timestamp_ms, messages)
         self.positions[topic] = (messages[-1].offset() or 0) + 1

@@ -183,6 +183,12 @@ STATE: Final = Topic(
     "Changelog of the accounts, and one checkpoint for each partition.",
     segment_mib=64,
 )
+DELIVERY_FAILURES: Final = Topic(
+    "delivery-failures",
+    Flow.OUT,
+    Cleanup.DELETE,
+    "Events that a destination could not be given, unchanged; the headers say which one and why.",
+)
 DEAD_LETTERS: Final = Topic(
     "dead-letters",
     Flow.OUT,
@@ -200,6 +206,7 @@ TOPICS: Final = (
     PORTFOLIO,
     STATE,
     DEAD_LETTERS,
+    DELIVERY_FAILURES,
 )
 """Every topic, in the order of the documentation."""
 
@@ -238,6 +245,7 @@ class TopicNames:
         "_input_of_name",
         "churn_risk",
         "dead_letters",
+        "delivery_failures",
         "input_prefix",
         "orders",
         "portfolio",
@@ -261,6 +269,7 @@ class TopicNames:
         self.portfolio: Final = self.of(PORTFOLIO)
         self.state: Final = self.of(STATE)
         self.dead_letters: Final = self.of(DEAD_LETTERS)
+        self.delivery_failures: Final = self.of(DELIVERY_FAILURES)
         self._input_of_name: Final = {self.of(spec): topic for topic, spec in SPEC_OF_INPUT.items()}
 
     def of(self, topic: Topic) -> str:
@@ -301,71 +310,16 @@ def redrive_id(application_id: str, reason: str) -> str:
     return f"{application_id}-redrive-{reason}"
 
 
+def delivery_id(application_id: str, destination: str) -> str:
+    """Return the consumer group that delivers to one destination: its offsets are the destination's own."""
+    return f"{application_id}-deliver-{destination}"
+
+
+def delivery_redrive_id(application_id: str, destination: str) -> str:
+    """Return the consumer group that keeps a second redrive of one destination out."""
+    return f"{application_id}-deliver-{destination}-redrive"
+
+
 def event_source(application_id: str) -> str:
     """Return the CloudEvents `source` of all that an application publishes."""
     return f"/account-health/{application_id}"
-
-
-CLOUDEVENTS_VERSION: Final = "1.0"
-CONTENT_TYPE: Final = "application/json"
-SEQUENCE_TYPE: Final = "Integer"
-SEQUENCE_DIGITS: Final = 10
-"""CloudEvents asks for a sequence that orders as text: an Integer's has 31 bits."""
-
-
-class Header:
-    """Names of the headers of outputs: CloudEvents 1.0, Kafka binding, binary mode."""
-
-    CE_SPECVERSION: Final = "ce_specversion"
-    """Version of CloudEvents: `1.0`."""
-    CE_ID: Final = "ce_id"
-    """Deterministic and unique within the source: a subscriber recognises a repetition by it."""
-    CE_SOURCE: Final = "ce_source"
-    """Which application published it."""
-    CE_TYPE: Final = "ce_type"
-    """Type of the event, as in the body."""
-    CE_SUBJECT: Final = "ce_subject"
-    """The account's id."""
-    CE_TIME: Final = "ce_time"
-    """As of when, in event time."""
-    CE_SEQUENCE: Final = "ce_sequence"
-    """Extension `sequence`: gap-free for the account and topic from 1 on, ten digits, so that it orders as text too."""
-    CE_SEQUENCE_TYPE: Final = "ce_sequencetype"
-    """Extension: `Integer`."""
-    CE_TRIGGER_TOPIC: Final = "ce_triggertopic"
-    """Extension: where the event that caused it was read. Attribute names have no separators."""
-    CE_TRIGGER_PARTITION: Final = "ce_triggerpartition"
-    """Extension: its partition."""
-    CE_TRIGGER_OFFSET: Final = "ce_triggeroffset"
-    """Extension: its offset. The three are absent when time or the policy caused it."""
-    CONTENT_TYPE: Final = "content-type"
-    """`application/json`."""
-
-
-class DeadLetterHeader:
-    """Names of the headers of a dead letter; values are UTF-8 text, numbers in decimal."""
-
-    REASON: Final = "dead_letter_reason"
-    """Why it was refused: one of the reasons of the contract."""
-    DETAIL: Final = "dead_letter_detail"
-    """A sentence for a person that quotes nothing of the record."""
-    TOPIC: Final = "dead_letter_topic"
-    """Full name of the topic that the record was read from."""
-    PARTITION: Final = "dead_letter_partition"
-    """Its partition there."""
-    OFFSET: Final = "dead_letter_offset"
-    """Its offset there."""
-    TIMESTAMP_MS: Final = "dead_letter_timestamp_ms"
-    """Timestamp of the record that was refused."""
-    KEY_BYTES: Final = "dead_letter_key_bytes"
-    """Length of the key before it was cut; only when it was."""
-    KEY_SHA256: Final = "dead_letter_key_sha256"
-    """SHA-256 of the whole key in hexadecimal; only when it was cut."""
-    VALUE_BYTES: Final = "dead_letter_value_bytes"
-    """Length of the value before it was cut; only when it was."""
-    VALUE_SHA256: Final = "dead_letter_value_sha256"
-    """SHA-256 of the whole value in hexadecimal; only when it was cut."""
-
-
-REDRIVEN_FROM_HEADER: Final = "dead_letter_redriven_from"
-"""Header of an input record that was refused before and sent again: topic/partition/offset of its dead letter."""

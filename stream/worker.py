@@ -5,19 +5,16 @@ keep an ordinary exit waiting.
 """
 
 import asyncio
-import contextlib
 import logging
-import os
 import signal
-import sys
-import threading
 import time
-from typing import Any, Final, NoReturn
+from typing import Any, NoReturn
 
 from processors.context import Context
 from stream import logs
 from stream.app import build_app
 from stream.cluster import ClusterError
+from stream.ending import EXIT_FAILED, end, end_after
 from stream.engine import Engine
 from stream.health import Health
 from stream.judgement import context_of
@@ -28,7 +25,6 @@ from stream.settings import Settings, effective, env_name
 from stream.telemetry import Metrics
 
 _log = logging.getLogger(__name__)
-EXIT_FAILED: Final = 1
 
 
 def run_worker(settings: Settings) -> NoReturn:
@@ -52,7 +48,7 @@ async def _run(settings: Settings, context: Context) -> NoReturn:
         probes.start()
     except OSError as error:
         _log.critical("probes and metrics on %s:%s: %s", settings.http_host, settings.http_port, error.strerror)
-        _exit(EXIT_FAILED)
+        end(EXIT_FAILED)
     _log.info("probes and metrics on port %s", probes.port)
     if settings.erasure_secret is None:
         _log.warning(
@@ -68,7 +64,7 @@ async def _run(settings: Settings, context: Context) -> NoReturn:
         _log.exception("the worker could not start")
         _log.critical("the worker could not start: %r", error)
     # At once: an ordinary end would wait for threads.
-    _exit(EXIT_FAILED)
+    end(EXIT_FAILED)
 
 
 async def _work(settings: Settings, engine: Engine) -> NoReturn:
@@ -91,31 +87,15 @@ async def _until_stopped(settings: Settings, engine: Engine, stopped: asyncio.Ev
     await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
     if not engine.failure.done():
         _log.info("stopping")
-        _exit_after(settings.grace_period_seconds, "not stopped within the grace period")
+        end_after(settings.grace_period_seconds, "not stopped within the grace period")
         await engine.stop()
     if engine.failure.done():
         _log.critical("%s", engine.failure.result())
         # An open transaction is left to the next start, which aborts it at once.
-        _exit(EXIT_FAILED)
+        end(EXIT_FAILED)
     _log.info("stopped")
     # Faust has nothing to finish: partitions, offsets and outputs are the engine's.
-    _exit(0)
-
-
-def _exit_after(seconds: float, reason: str) -> None:
-    def end() -> None:
-        time.sleep(seconds)
-        _log.critical("%s", reason)
-        _exit(EXIT_FAILED)
-
-    threading.Thread(target=end, name="deadline", daemon=True).start()
-
-
-def _exit(code: int) -> NoReturn:
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):
-            stream.flush()
-    os._exit(code)
+    end(0)
 
 
 def _wall_clock_ms() -> int:

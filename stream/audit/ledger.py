@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Final, NamedTuple, Self
 
+from stream.headers import DeadLetterHeader, Header
 from stream.records import Headers
-from stream.topics import DeadLetterHeader, Header, TopicNames
+from stream.topics import TopicNames
 
 TIER: Final = "tier"
 CHURN: Final = "churn"

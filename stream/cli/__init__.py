@@ -2,11 +2,12 @@
 
 import typer
 
-from stream.cli import dead_letters, positions, topics
+from stream.cli import dead_letters, deliveries, positions, topics
 from stream.cli.audit import audit
 from stream.cli.backtest import backtest
 from stream.cli.calibrate import calibrate
 from stream.cli.check import check
+from stream.cli.deliver import deliver
 from stream.cli.demo import demo
 from stream.cli.explain import explain
 from stream.cli.importing import import_events
@@ -33,6 +34,8 @@ app.command("backtest")(backtest)
 app.command("calibrate")(calibrate)
 app.command("worker")(worker)
 app.command("view")(view)
+app.command("deliver")(deliver)
+app.add_typer(deliveries.app, name="deliveries")
 app.add_typer(topics.app, name="topics")
 app.add_typer(positions.app, name="positions")
 app.command("audit")(audit)

@@ -1,4 +1,4 @@
-"""`account-health check`: are the settings and the policy usable, and what is in force?"""
+"""`account-health check`: are the settings, the policy and the destinations usable, and what is in force?"""
 
 import os
 from pathlib import Path
@@ -10,6 +10,7 @@ from models.churn_model import ChurnModelError
 from models.policy import PolicyError, load_policy
 from processors.context import Context
 from stream.cli.shell import EXIT_USAGE, fail
+from stream.delivery.destinations import DestinationsError, load_destinations
 from stream.judgement import context_of
 from stream.settings import Settings, SettingsError, effective, env_name, load_settings
 
@@ -29,6 +30,7 @@ def check() -> None:
         errors += str(error).splitlines()
     if settings is None:
         errors += _policy_errors()
+    errors += _destination_errors()
     if errors or settings is None or context is None:
         fail(errors, EXIT_USAGE)
     _print(settings, context)
@@ -42,6 +44,18 @@ def _policy_errors() -> list[str]:
     try:
         load_policy(Path(path))
     except PolicyError as error:
+        return str(error).splitlines()
+    return []
+
+
+def _destination_errors() -> list[str]:
+    """Check the file of destinations, if one is named."""
+    path = os.environ.get(env_name("destinations_file"))
+    if not path:
+        return []
+    try:
+        load_destinations(Path(path), os.environ)
+    except DestinationsError as error:
         return str(error).splitlines()
     return []
 

@@ -16,6 +16,7 @@ from models.policy import PolicyError
 from stream.administration import AdministrationError
 from stream.checkpoint import CheckpointError
 from stream.cluster import ClusterError
+from stream.delivery.follower import FollowerError
 from stream.files import FileError
 from stream.reading import ReadingError
 from stream.settings import Settings, SettingsError, load_settings
@@ -55,7 +56,7 @@ def errors_as_text(settings: Settings) -> Generator[None]:
         yield
     except (FileError, SettingsError, PolicyError, ChurnModelError) as error:
         fail(str(error), EXIT_USAGE)
-    except (AdministrationError, CheckpointError, ClusterError, ReadingError) as error:
+    except (AdministrationError, CheckpointError, ClusterError, FollowerError, ReadingError) as error:
         fail(str(error))
     except (KafkaError, KafkaException) as error:
         fail(f"Kafka at {settings.bootstrap_servers}: {error}")

@@ -15,9 +15,10 @@ from rich.text import Text
 
 from models.fields import from_epoch_ms
 from stream.cli.shell import EXIT_USAGE, errors_as_text, fail, settings_or_exit
+from stream.headers import DeadLetterHeader
 from stream.settings import Settings
 from stream.terminal import LEVEL_STYLES, TIER_STYLES, moment_text, plain
-from stream.topics import CHURN_RISK, DEAD_LETTERS, TIER_CHANGES, DeadLetterHeader, Topic
+from stream.topics import CHURN_RISK, DEAD_LETTERS, TIER_CHANGES, Topic
 
 _POLL_MS: Final = 500
 _BOOTSTRAP_TIMEOUT_MS: Final = 10_000

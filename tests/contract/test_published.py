@@ -11,7 +11,8 @@ import pytest
 
 from models.events import TYPES_BY_TOPIC
 from models.wire import Refusal, parse
-from stream.contract import ASYNCAPI_FILE, EVENTS, FOLDER, SNAPSHOT_TYPE, Published, asyncapi, files, schema_of
+from stream.contract import ASYNCAPI_FILE, EVENTS, FOLDER, Published, asyncapi, files, schema_of
+from stream.records import SNAPSHOT
 from stream.replay import CHURN_RISK_FILE, SNAPSHOTS_FILE, TIER_CHANGES_FILE
 from stream.topics import TOPICS, Flow
 from tests.contract.compatibility import contract_breaks
@@ -89,7 +90,7 @@ def test_a_type_says_its_name(event: Published) -> None:
     models = [schema, *schema.get("definitions", {}).values()]
     types = {one["properties"]["type"]["const"] for one in models if "type" in one.get("properties", {})}
 
-    assert types == ({event.type} if event.type != SNAPSHOT_TYPE else set())
+    assert types == ({event.type} if event.type != SNAPSHOT else set())
 
 
 @every_event
@@ -145,7 +146,7 @@ def test_events_are_what_the_schemas_say(simulated: Path) -> None:
     seen = Counter[str]()
 
     for event in (*_accepted(simulated), *_published(simulated)):
-        type_ = event.get("type", SNAPSHOT_TYPE)
+        type_ = event.get("type", SNAPSHOT)
         seen[type_] += 1
         validators[type_].validate(event)
 
@@ -168,7 +169,7 @@ def test_events_are_what_the_schemas_say(simulated: Path) -> None:
 def test_a_schema_refuses_what_is_not_whole(simulated: Path, row: Row) -> None:
     """Every field of an output is always there, null if need be; an input needs what tells its type."""
     events = (*_accepted(simulated), *_published(simulated))
-    event = next(one for one in events if one.get("type", SNAPSHOT_TYPE) == row["type"])
+    event = next(one for one in events if one.get("type", SNAPSHOT) == row["type"])
     validator = next(jsonschema.Draft7Validator(schema_of(one)) for one in EVENTS if one.type == row["type"])
 
     assert validator.is_valid(event)

@@ -17,8 +17,9 @@ import pytest
 from confluent_kafka import Producer
 
 from models.outputs import AccountLost, Cause, ChurnLevel, ChurnReason, Tier
+from stream.headers import Header
 from stream.records import OutRecord, output_record
-from stream.topics import Header, TopicNames
+from stream.topics import TopicNames
 from tests.support.broker import KafkaBroker, guard
 from tests.support.polling import eventually
 

@@ -18,11 +18,11 @@ from models.policy import Policy
 from models.reasons import Outcome, RefusalReason
 from processors.context import Context
 from stream.files import merge
+from stream.headers import DeadLetterHeader
 from stream.replay import Replay
 from stream.sending import end_of_day_ms
 from stream.settings import Settings
 from stream.simulation.export import file_of
-from stream.topics import DeadLetterHeader
 from tests.support.deployment import PARTITIONS, Deploy, differences, published_by_replay
 from tests.support.rubbish import RECORD_BYTES_MAX, Bad, rubbish
 from tests.support.topics import headers_of

@@ -16,9 +16,9 @@ from typer.testing import CliRunner, Result
 
 from stream.administration import Administration
 from stream.cli import app
+from stream.headers import DeadLetterHeader
 from stream.sending import Pace
 from stream.settings import Settings, load_settings
-from stream.topics import DeadLetterHeader
 from tests.support.broker import KafkaBroker
 from tests.support.polling import eventually
 

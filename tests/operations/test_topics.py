@@ -159,7 +159,7 @@ def test_other_settings_are_differences(settings: Settings) -> None:
     result = _run(settings, "verify", ACCOUNT_HEALTH_OUTPUT_RETENTION_DAYS="7")
 
     assert result.exit_code == 1
-    assert result.stderr.count("retention.ms") == 3
+    assert result.stderr.count("retention.ms") == 4
 
 
 def test_show_needs_no_broker() -> None:

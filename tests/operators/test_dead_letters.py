@@ -17,8 +17,9 @@ from models.events import InputTopic
 from stream.administration import Administration
 from stream.cli import app
 from stream.handling import partition_of
+from stream.headers import REDRIVEN_FROM_HEADER, DeadLetterHeader
 from stream.settings import Settings, load_settings
-from stream.topics import REDRIVEN_FROM_HEADER, DeadLetterHeader, redrive_id
+from stream.topics import redrive_id
 from tests.operators.staged import Event, event, order
 from tests.support.broker import KafkaBroker, guard
 from tests.support.deployment import Deploy, Deployment

@@ -78,14 +78,18 @@ def test_a_make_target_in_a_document_exists(line: str, words: list[str]) -> None
     assert words[0] in targets, line
 
 
-def test_the_readmes_commands_on_files_run(tmp_path: Path) -> None:
-    """The commands that need no broker are run as they stand, in a copy of the examples."""
-    blocks = [commands for comment, commands in _blocks(ROOT / "README.md") if comment.strip() == _RUN_COMMENT]
+@pytest.mark.parametrize(
+    ("name", "made"),
+    [("README.md", "health/snapshots.jsonl"), ("docs/delivery.md", "health/tier-changes.jsonl")],
+)
+def test_commands_on_files_run(name: str, made: str, tmp_path: Path) -> None:
+    """The commands of a document that need no broker are run as they stand, in a copy of the examples."""
+    blocks = [commands for comment, commands in _blocks(ROOT / name) if comment.strip() == _RUN_COMMENT]
     folder = tmp_path / "examples"
     shutil.copytree(ROOT / "examples", folder)
     environment = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "HOME": str(tmp_path)}
 
-    assert blocks, "the README has a block that is run"
+    assert blocks, f"{name} has a block that is run"
     for commands in blocks:
         done = subprocess.run(
             ["sh", "-euc", commands],
@@ -98,7 +102,7 @@ def test_the_readmes_commands_on_files_run(tmp_path: Path) -> None:
         )
 
         assert done.returncode == 0, done.stderr
-    assert (folder / "health" / "snapshots.jsonl").stat().st_size > 0
+    assert (folder / made).stat().st_size > 0
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda one: str(one.relative_to(ROOT)))
