@@ -181,6 +181,96 @@ def test_the_value_at_stake(row: Row) -> None:
     assert snapshot(played.held, played.context).churn.value_at_stake == row["stake"]
 
 
+@table("""
+| case                                 | steps                                             | reasons |
+| worse answers than before            | d0 nps 10; d92 order 1; d93 nps 8                 | satisfaction_down |
+| not that much worse                  | d0 nps 9; d92 order 1; d93 nps 8                  | |
+| better                               | d0 nps 5; d92 order 1; d93 nps 8                  | |
+| nothing to compare with              | d92 order 1; d93 nps 0                            | |
+| all answers are of the last 90 days  | d4 nps 10; d92 order 1; d93 nps 0                 | |
+| none of them is                      | d0 nps 10; d1 nps 0; d92 order 1; d93 order 1     | |
+| means are compared                   | d0 nps 10; d0 csat 1; d92 order 1; d93 nps 3      | satisfaction_down |
+""")
+def test_falling_satisfaction(row: Row) -> None:
+    """A signal is a mean of the last 90 days that is 15 points or more below that of the answers before."""
+    played = play(f"{TWICE}; {row['steps']}", rhythm())
+
+    assert " ".join(snapshot(played.held, played.context).churn.reasons) == row["reasons"]
+
+
+@table("""
+| case                              | steps                                                 | reasons |
+| high pressure                     | d11 profile 1 competitive_pressure=80@d11             | competitive_pressure |
+| less                              | d11 profile 1 competitive_pressure=79.9@d11           | |
+| a rating that is out of date      | d11 profile 1 competitive_pressure=90@d-400           | |
+| a renewal within 60 days          | d11 profile 1 renewal=d71                             | renewal_near |
+| a day later                       | d11 profile 1 renewal=d72                             | |
+| today                             | d11 profile 1 renewal=d11                             | renewal_near |
+| over                              | d11 profile 1 renewal=d10                             | |
+| a third of the revenue is left    | d190 order 100; d195 order 40; d195@13:00 cancel 40 ordered=d195 | falling_revenue |
+""")
+def test_reasons_from_the_profile_and_the_revenue(row: Row) -> None:
+    """Pressure and renewals come from the profile; revenue falls when the growth part is under 40."""
+    played = play(f"{TWICE}; {row['steps']}", rhythm())
+
+    assert " ".join(snapshot(played.held, played.context).churn.reasons) == row["reasons"]
+
+
+@table("""
+| signal               | steps                                          | risk   |
+| none                 | d11 nps 9                                      | 0.0588 |
+| severe ticket        | d11 open T high                                | 0.1221 |
+| missed deadline      | d11 breach T                                   | 0.0853 |
+| complaint            | d11 complain price                             | 0.0934 |
+| competitive pressure | d11 profile 1 competitive_pressure=80@d11      | 0.0853 |
+| satisfaction         | d0 nps 9; d100 order 1; d101 nps 0; d101@13:00 order 1 | 0.0853 |
+| all of a kind        | d11 open A high; d11 open B high; d11 open C high; d11 open D high | 0.4079 |
+| several              | d11 open T high; d11 breach T; d11 complain price | 0.2549 |
+""")
+def test_what_a_signal_adds_to_the_risk(row: Row) -> None:
+    """Odds of 1/16 right after an order, times e to the power of what the signals add; of a kind three at most count.
+
+    0.8 for a severe ticket: e^0.8 / 16 = 0.1391, which is a risk of 0.1221.
+    """
+    played = play(f"{TWICE}; {row['steps']}", rhythm())
+
+    assert snapshot(played.held, played.context).churn.risk == float(row["risk"])
+
+
+@table("""
+| case                              | steps                                                          | lost on    | value lost | lifecycle |
+| not lost                          | d69 time                                                       | None       | None       | dormant   |
+| since the day it counts as lost   | d70 time                                                       | 2026-03-12 | 60.00      | lost      |
+| however long ago                  | d300 time                                                      | 2026-03-12 | 60.00      | lost      |
+| a later refund does not change it | d70 time; d80 refund 100                                       | 2026-03-12 | 60.00      | lost      |
+| recovered                         | d70 time; d90 order 1                                          | None       | None       | recovered |
+| for 90 days                       | d70 time; d90 order 1; d149 order 1; d179 order 1              | None       | None       | recovered |
+| not longer                        | d70 time; d90 order 1; d150 order 1; d180 order 1              | None       | None       | growing   |
+| lost again                        | d70 time; d90 order 1; d190 time                               | 2026-07-10 | 60.30      | lost      |
+| the loss was undone by a late order | d70 time; d60 order 1                                        | None       | None       | recovered |
+""")
+def test_what_a_loss_is_worth(row: Row) -> None:
+    """A loss keeps its day and what a year with the account was worth then: its profit, or a margin on its revenue."""
+    played = play(f"{TWICE}; {row['steps']}", rhythm())
+    shown = snapshot(played.held, played.context)
+
+    assert (str(shown.churn.lost_on), str(shown.churn.value_lost), shown.lifecycle) == (
+        row["lost on"],
+        row["value lost"],
+        row["lifecycle"],
+    )
+
+
+def test_a_known_profit_is_what_a_loss_is_worth() -> None:
+    """Where enough costs are known, the profit of the year counts, not a margin; never less than nothing."""
+    found = []
+    for cost in (40, 250):
+        played = play(f"d0 order 100 cost={cost}; d10 order 100 cost={cost}; d70 time", rhythm())
+        found.append(snapshot(played.held, played.context).churn.value_lost)
+
+    assert found == ["120.00", "0.00"]
+
+
 def test_extreme_policies_have_a_risk() -> None:
     """The steepest and the flattest rule with the strongest signals still give a risk between 0 and 1."""
     signals = dict.fromkeys(("severe_ticket_log_odds", "sla_breach_log_odds", "complaint_log_odds"), 10)

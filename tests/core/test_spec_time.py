@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any, Final
 
 from models.fields import epoch_ms
-from models.outputs import Cause
 from models.policy import Policy
 from processors.account import advance, apply
 from processors.context import Context
@@ -149,13 +148,6 @@ def test_another_revision_of_the_same_policy_is_the_same_policy() -> None:
 
     assert advance(played.held, 0, played.context) == (played.held, (), None, None, False, None)
     assert played.held.revision == revision
-
-
-def test_the_causes_that_a_portfolio_needs_are_not_reached_yet() -> None:
-    """Every cause but `portfolio` has a row above."""
-    reached = {Cause.BEHAVIOUR, Cause.TIME, Cause.CONFIGURATION, Cause.CORRECTION}
-
-    assert set(Cause) - reached == {Cause.PORTFOLIO}
 
 
 def test_time_never_goes_back() -> None:
