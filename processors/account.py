@@ -83,13 +83,7 @@ def apply(  # noqa: PLR0913  # two moments: what time it is, and how far time ha
         return Step(state, refusal=Refusal(RefusalReason.INVALID_FIELD, str(error)))
     print_ = recent.fingerprint(event)
     if state is None:
-        incarnation = 0 if erased is None else erased.incarnation
-        state = AccountState(
-            event.account_id,
-            incarnation=incarnation,
-            configuration=context.configuration,
-            portfolio_version=context.portfolio_version,
-        )
+        state = _fresh(event, erased, context)
     elif (outcome := _ignored(state, event, print_)) is not None:
         return Step(state, outcome=outcome)
     elif not _fits(state, event, read, context):
@@ -119,6 +113,15 @@ def advance(state: AccountState, now_ms: int, context: Context) -> Step:
     outputs = _catch_up(state, day, context)
     outputs += _adopt(state, max(state.as_of_ms, now_ms), max(state.as_of_day, day), context)
     return Step(state, tuple(outputs), changed=state.revision != revision)
+
+
+def _fresh(event: CoreEvent, erased: ErasedAccount | None, context: Context) -> AccountState:
+    return AccountState(
+        event.account_id,
+        incarnation=0 if erased is None else erased.incarnation,
+        configuration=context.configuration,
+        portfolio_version=context.portfolio_version,
+    )
 
 
 class _Read(NamedTuple):

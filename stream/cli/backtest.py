@@ -1,7 +1,7 @@
 """`account-health backtest`: what another policy would have done."""
 
 import time
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -53,28 +53,15 @@ def backtest(  # noqa: PLR0913, PLR0917  # the flags of a command
     Who ends in another tier and why, which alerts would have come or not, how many changes were undone within 30
     days, and how well each policy's alerts foretold who left.
     """
-    console = Console(stderr=True)
     try:
         tried = load_policy(policy)
         held = _held(events, against, tried)
-        old_context = Context(held, model=model_for(against_model, held))
-        new_context = Context(tried, model=model_for(model, tried))
-        latest_ms = time.time_ns() // 1_000_000
+        contexts = (
+            Context(held, model=model_for(against_model, held)),
+            Context(tried, model=model_for(model, tried)),
+        )
         last = None if until is None else until.date()
-        size = total_bytes(events)
-        with progress_bar(console) as progress:
-
-            def history_of(name: str, context: Context) -> History:
-                task = progress.add_task(name, total=size)
-                return replayed(context, events, latest_ms, last, partitions, lambda read: progress.advance(task, read))
-
-            old, new = history_of("in force", old_context), history_of("tried", new_context)
-        end_ms = latest_ms if last is None else old_context.end_of_day_ms(day_of_date(last))
-        ordered = order_days(events, old_context, end_ms)
-        last_ms = old.summary.last_ms
-        end_day = old_context.day_of(end_ms if last is not None or last_ms is None else last_ms)
-        truth = Truth(ordered, end_day, left_after_days or held.churn.lost_days)
-        comparison = compare(old, new, truth, old_context)
+        comparison = _compared(events, contexts, last, partitions, left_after_days or held.churn.lost_days)
     except (FileError, PolicyError, ChurnModelError, ReplayError) as error:
         fail(str(error), EXIT_USAGE)
     except OSError as error:
@@ -88,6 +75,25 @@ def backtest(  # noqa: PLR0913, PLR0917  # the flags of a command
             html_file.write_text(html(comparison, *names), encoding="utf-8")
     except OSError as error:
         fail(f"{error.filename}: {error.strerror}")
+
+
+def _compared(
+    events: list[Path], contexts: tuple[Context, Context], until: date | None, partitions: int, left_after_days: int
+) -> Comparison:
+    latest_ms = time.time_ns() // 1_000_000
+    with progress_bar(Console(stderr=True)) as progress:
+
+        def history_of(name: str, context: Context) -> History:
+            task = progress.add_task(name, total=total_bytes(events))
+            return replayed(context, events, latest_ms, until, partitions, lambda read: progress.advance(task, read))
+
+        old, new = history_of("in force", contexts[0]), history_of("tried", contexts[1])
+    calendar = contexts[0]
+    end_ms = latest_ms if until is None else calendar.end_of_day_ms(day_of_date(until))
+    last_ms = old.summary.last_ms
+    end_day = calendar.day_of(end_ms if until is not None or last_ms is None else last_ms)
+    truth = Truth(order_days(events, calendar, end_ms), end_day, left_after_days)
+    return compare(old, new, truth, calendar)
 
 
 def _held(events: list[Path], against: Path | None, tried: Policy) -> Policy:
