@@ -319,6 +319,11 @@ class Policy(Section):
                 raise PydanticCustomError("too_long", "{name} should not exceed the longest window", {"name": name})
         return self
 
+    @cached_property
+    def segments(self) -> frozenset[str]:
+        """The segments that it names."""
+        return frozenset(one.segment for one in self.scorecards if one.segment is not None)
+
     @property
     def horizon_days(self) -> int:
         """How many days an account remembers one by one."""

@@ -39,6 +39,7 @@ class Monitor:
         metrics.watch(health, names)
         metrics.set_build(version())
         metrics.set_policy(policy.revision, policy.version, policy.reporting_currency)
+        metrics.set_segments(policy.segments)
         metrics.set_clock(clock)
 
     def processed(self, seconds: float, records: int) -> None:
@@ -56,6 +57,7 @@ class Monitor:
         self._metrics.count_tier_flaps(tally.flaps)
         self._metrics.count_churn_events(tally.churn_events)
         self._metrics.count_churn_reasons(tally.churn_reasons)
+        self._metrics.count_churn_segments(tally.churn_segments)
         self._metrics.count_snapshots(tally.snapshots)
         self._metrics.count_clock_ticks(tally.ticks)
 

@@ -260,6 +260,9 @@ def _metrics() -> Iterator[str]:
     open_ended = {
         "currency": "of ISO 4217",
         "destination": "as in the file",
+        "segment": "one that the policy's `scorecards` name, or `other`",
+        "top": "a share of the accounts with revenue, the largest ones",
+        "value": "of the dimension; of segments the 20 with the most revenue, and `other`",
         "partition": "a number",
         "python": "text",
         "revision": "a number",

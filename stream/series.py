@@ -44,6 +44,11 @@ class Counts(Collector):
         self._lock = Lock()
         self._values: dict[Labels, float] = dict.fromkeys(label_sets, 0.0)
 
+    def begin(self, label_sets: Iterable[Labels]) -> None:
+        """Let further label sets exist, at 0 unless they do already."""
+        with self._lock:
+            self._values = dict.fromkeys(label_sets, 0.0) | self._values
+
     def add(self, amounts: Mapping[Labels, float]) -> None:
         """Add to several label sets at once."""
         with self._lock:

@@ -65,6 +65,7 @@ class Tally:
         self.tier_changes: Counter[tuple[Direction, Cause]] = Counter()
         self.churn_events: Counter[tuple[str, ChurnLevel, Tier]] = Counter()
         self.churn_reasons: Counter[tuple[str, ChurnReason | None]] = Counter()
+        self.churn_segments: Counter[tuple[str, str | None]] = Counter()
         self.flaps = 0
         self.snapshots = 0
         self.ticks = 0
@@ -279,6 +280,14 @@ class PartitionTask:
             else:
                 self.tally.churn_events[event.type, event.level, event.tier] += 1
                 self.tally.churn_reasons.update((event.type, reason) for reason in event.reasons or (None,))
+                self.tally.churn_segments[event.type, self._segment_of(step)] += 1
+
+    def _segment_of(self, step: Step) -> str | None:
+        """Give an account's segment if the policy names it: there may be any number of others."""
+        profile = None if step.state is None else step.state.profile
+        if profile is None or profile.segment not in self.accounts.context.policy.segments:
+            return None
+        return profile.segment
 
     def _now_ms(self) -> int:
         if not self.live:

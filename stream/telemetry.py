@@ -6,7 +6,7 @@ to be processed again counts once.
 """
 
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from enum import StrEnum, unique
 from itertools import product
 from typing import Final
@@ -32,6 +32,8 @@ CHURN_EVENT_TYPES: Final = (
 )
 NO_REASON: Final = "none"
 """Stands for the reasons of a churn event that has none."""
+OTHER_SEGMENT: Final = "other"
+"""Stands for the segments that the policy does not name, and for accounts without one."""
 CLOCKS: Final = ("live", "event")
 _MS_PER_SECOND: Final = 1000
 
@@ -150,6 +152,12 @@ class Metrics:
             type=CHURN_EVENT_TYPES,
             reason=(*ChurnReason, NO_REASON),
         )
+        self._churn_segments = self._counts(
+            "churn_event_segments_total",
+            "Churn events published, by segment where the policy names it.",
+            type=CHURN_EVENT_TYPES,
+            segment=(OTHER_SEGMENT,),
+        )
         self._snapshots = self._counts("snapshots_total", "Snapshots published.")
 
     def _make_run_metrics(self) -> None:
@@ -237,6 +245,10 @@ class Metrics:
         """Count the reasons that published churn events give, by type; None stands for an event without any."""
         self._churn_reasons.add({(kind, reason or NO_REASON): count for (kind, reason), count in counts.items()})
 
+    def count_churn_segments(self, counts: Mapping[tuple[str, str | None], int]) -> None:
+        """Count published churn events by type and the account's segment; None stands for one that is not named."""
+        self._churn_segments.add({(kind, segment or OTHER_SEGMENT): count for (kind, segment), count in counts.items()})
+
     def count_snapshots(self, count: int) -> None:
         """Count published snapshots."""
         self._snapshots.increment(amount=count)
@@ -272,6 +284,10 @@ class Metrics:
     def set_policy(self, revision: int, version: str, currency: str) -> None:
         """Show which policy is in force, and the currency that it reports in."""
         self._policy_info.replace({(str(revision), version, currency): 1})
+
+    def set_segments(self, segments: Collection[str]) -> None:
+        """Name the segments that have series of their own."""
+        self._churn_segments.begin(product(CHURN_EVENT_TYPES, segments))
 
     def set_clock(self, clock: str) -> None:
         """Show which of the `CLOCKS` is followed."""

@@ -295,6 +295,12 @@ def page(uid: str, title: str, description: str, since: str, *, one_instance: bo
                 .all_value(".*")
                 .current(_everything()),
                 instance,
+                _labels("view", "View", "account_health_view_built, job")
+                .multi(True)
+                .include_all(True)
+                .all_value(".*")
+                .current(_everything())
+                .hide(models.VariableHide.HIDE_VARIABLE if one_instance else models.VariableHide.DONT_HIDE),
                 dashboard.ConstantVariable("runbook").label("Runbook").value(RUNBOOK),
             ]
         )

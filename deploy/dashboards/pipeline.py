@@ -22,6 +22,7 @@ from deploy.dashboards.parts import (
 
 _OF = 'job=~"$job", instance=~"$instance"'
 _JOB = 'job=~"$job"'
+_VIEW = 'job=~"$view"'
 _LAG_LIMITS = Limits(60, 300)
 _LATENCY_LIMITS = Limits(None, 1)
 
@@ -425,7 +426,7 @@ def _view(board: Dashboard) -> None:
             "View behind",
             "Age of the newest that the view holds of a topic, while newer records wait.",
             SECONDS,
-            Query("max by (job, topic) (account_health_view_lag_seconds)", "{{job}} {{topic}}"),
+            Query(f"max by (job, topic) (account_health_view_lag_seconds{{{_VIEW}}})", "{{job}} {{topic}}"),
             limits=_LAG_LIMITS,
         )
     )
@@ -435,7 +436,7 @@ def _view(board: Dashboard) -> None:
             "Records that the view took in, by what became of them, a second.",
             units.RecordsPerSecond,
             Query(
-                f"sum by (kind, outcome) (rate(account_health_view_records_total[{RATE}]))",
+                f"sum by (kind, outcome) (rate(account_health_view_records_total{{{_VIEW}}}[{RATE}]))",
                 "{{kind}} {{outcome}}",
             ),
             stacked=True,
@@ -446,8 +447,8 @@ def _view(board: Dashboard) -> None:
             "Time to write to Redis",
             "How long a batch takes: the median, and the slowest hundredth.",
             SECONDS,
-            Query(quantile(0.5, "account_health_view_write_seconds", ""), "median"),
-            Query(quantile(0.99, "account_health_view_write_seconds", ""), "99 %"),
+            Query(quantile(0.5, "account_health_view_write_seconds", _VIEW), "median"),
+            Query(quantile(0.99, "account_health_view_write_seconds", _VIEW), "99 %"),
         )
     )
     board.with_panel(
@@ -455,7 +456,10 @@ def _view(board: Dashboard) -> None:
             "View not written",
             "Times within the interval that the view could not be written at once, by reason.",
             COUNT,
-            Query("sum by (reason) (increase(account_health_view_failures_total[$__interval]))", "{{reason}}"),
+            Query(
+                f"sum by (reason) (increase(account_health_view_failures_total{{{_VIEW}}}[$__interval]))",
+                "{{reason}}",
+            ),
             stacked=True,
             bars=True,
             interval="5m",
@@ -466,7 +470,7 @@ def _view(board: Dashboard) -> None:
             "Accounts in the view",
             "Accounts that the view holds, beside those in the workers' state.",
             COUNT,
-            Query("max by (job) (account_health_view_accounts)", "{{job}}"),
+            Query(f"max by (job) (account_health_view_accounts{{{_VIEW}}})", "{{job}}"),
             Query(f"sum(job:account_health_state_accounts:sum{{{_JOB}}})", "state"),
         )
     )
@@ -475,6 +479,6 @@ def _view(board: Dashboard) -> None:
             "Complete",
             "1 when the view holds every account, 0 while it is built.",
             units.NoUnit,
-            Query("max by (job) (account_health_view_built)", "{{job}}"),
+            Query(f"max by (job) (account_health_view_built{{{_VIEW}}})", "{{job}}"),
         )
     )

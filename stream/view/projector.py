@@ -26,6 +26,8 @@ BATCH_RECORDS: Final = 300
 """Written in one transaction, during which Redis answers nobody else."""
 _POLL_SECONDS: Final = 0.2
 _HEARTBEAT_SECONDS: Final = 2.0
+_COUNT_SECONDS: Final = 1.0
+"""How often the groups of accounts are handed to the metrics."""
 """How often an idle view is said to be up to date."""
 _AWAY_MS_MAX: Final = (SNAPSHOTS.delete_retention_days - 1) * 86_400_000
 """A view that was not written for longer may have missed erasures: the broker keeps them for a day more."""
@@ -71,6 +73,7 @@ class Projector:
         self._goals: dict[Position, Range] = {}
         self._positions: dict[Position, int] = {}
         self._written_seconds = 0.0
+        self._counted_seconds = 0.0
 
     @property
     def built(self) -> bool:
@@ -202,6 +205,9 @@ class Projector:
         self._owner.written(self.built)
         self._metrics.set_view(self._writer.accounts, int(self._writer.meta[names.UPDATED_AT]), built=self.built)
         self._tell_lag()
+        if self._written_seconds - self._counted_seconds >= _COUNT_SECONDS:
+            self._counted_seconds = self._written_seconds
+            self._metrics.set_groups(self._writer.totals)
 
     def _tell_lag(self) -> None:
         records = self._source.lag(self._positions)

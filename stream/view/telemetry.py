@@ -13,6 +13,7 @@ from stream.release import version
 from stream.series import Counts, Histogram, Levels
 from stream.telemetry import PREFIX
 from stream.topics import CHURN_RISK, SNAPSHOTS, TIER_CHANGES
+from stream.view.groups import Groups, Totals
 from stream.view.writing import Position, Written
 
 _WRITE_BOUNDS_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -119,6 +120,7 @@ class ViewMetrics:
             f"{PREFIX}view_updated_timestamp_seconds", "When the view was last written, in seconds since 1970."
         )
         self._lag = _Lag()
+        self._groups = Groups(f"{PREFIX}view_")
         build = Levels(f"{PREFIX}build_info", "Always 1; what is running.", ("version", "python"), ())
         build.replace({(version(), platform.python_version()): 1})
         for one in (
@@ -130,6 +132,7 @@ class ViewMetrics:
             self._built,
             self._updated,
             self._lag,
+            self._groups,
             build,
         ):
             self.registry.register(one)
@@ -168,3 +171,7 @@ class ViewMetrics:
     def set_lag(self, records: Mapping[Position, int], seconds: Mapping[Position, float]) -> None:
         """Show how far the view is behind its topics."""
         self._lag.records, self._lag.seconds = records, seconds
+
+    def set_groups(self, totals: Totals) -> None:
+        """Show the groups of accounts as they are now."""
+        self._groups.take(totals)

@@ -103,6 +103,11 @@ class ViewWriter:
         """How many accounts the view holds."""
         return sum(one.accounts for one in self._totals.get("cell", {}).values())
 
+    @property
+    def totals(self) -> Totals:
+        """What is counted, by group and value, as it is now."""
+        return self._totals
+
     def load(self) -> None:
         """Read what a batch must know."""
         self._stored = self._client.hgetall(self._meta_key)

@@ -4,8 +4,9 @@ from typing import Final
 
 from models.codec import pack
 from models.events import InputTopic
-from models.policy import Churn, Policy
-from models.state import AccountState
+from models.policy import Churn, Policy, Segmented
+from models.state import AccountState, ProfileState
+from processors.account import Step
 from processors.context import Context
 from processors.partition import Partition
 from stream.checkpoint import UNSETTLED
@@ -67,3 +68,15 @@ def test_snapshots_are_held_back_until_a_new_policy_has_reached_every_account() 
     published = task.publish_snapshots(10, produced.append), task.held_back_since_ms
 
     assert (held, published) == ((0, 1), (len(ACCOUNTS), None))
+
+
+def test_only_segments_that_the_policy_names_are_told_apart() -> None:
+    """There may be any number of others, and accounts without one."""
+    weights = Policy(reporting_currency="EUR").scorecard.weights
+    named = Segmented(name="Retail", segment="retail", weights=weights)
+    task = _task({}, Policy(reporting_currency="EUR", scorecards=(named,)), None)
+
+    def told(segment: str | None) -> str | None:
+        return task._segment_of(Step(AccountState("A-1", profile=ProfileState(version=1, segment=segment))))
+
+    assert [told("retail"), told("public"), told(None), task._segment_of(Step(None))] == ["retail", None, None, None]

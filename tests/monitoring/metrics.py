@@ -5,7 +5,7 @@ from typing import Final
 from stream.reference import exported
 from stream.view.telemetry import ViewMetrics
 
-OPEN_ENDED: Final = frozenset({"currency", "partition", "python", "revision", "version", "le"})
+OPEN_ENDED: Final = frozenset({"currency", "partition", "python", "revision", "version", "le", "segment", "value"})
 """Labels whose values are not known beforehand."""
 SCRAPED: Final = frozenset({"job", "instance"})
 """Labels that Prometheus adds."""

@@ -72,7 +72,7 @@ def test_labels_are_bounded() -> None:
     names = {label for family in metrics.registry.collect() for sample in family.samples for label in sample.labels}
 
     listed = {"topic", "outcome", "reason", "direction", "cause", "type", "level", "tier", "kind", "result"}
-    listed |= {"clock"}
+    listed |= {"clock", "segment"}
     assert names <= listed | {"le", "partition", "version", "revision", "python", "currency"}
 
 
@@ -149,6 +149,18 @@ def test_a_churn_event_counts_once_for_each_of_its_reasons() -> None:
 
     assert [counted("account.lost", "overdue"), counted("account.recovered", "none")] == [2, 1]
     assert {counted(kind, "complaint") for kind in CHURN_EVENT_TYPES} == {0}
+
+
+def test_segments_that_the_policy_names_have_series() -> None:
+    """From the start, at 0; all others, of which there may be any number, are counted as one."""
+    metrics = Metrics()
+    metrics.set_segments(["retail", "public"])
+    metrics.count_churn_segments({("account.lost", "retail"): 2, ("account.lost", None): 1})
+
+    def lost(segment: str) -> float | None:
+        return _value(metrics, "churn_event_segments_total", type="account.lost", segment=segment)
+
+    assert [lost("retail"), lost("public"), lost("other"), lost("wholesale")] == [2, 0, 1, None]
 
 
 def test_the_clock_that_is_followed_is_shown_among_all() -> None:

@@ -1,0 +1,75 @@
+"""What Prometheus is told of the portfolio: the totals of the view, bounded."""
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from models.outputs import ChurnLevel, Tier
+from stream.view.groups import OTHER, SEGMENTS_MAX, Groups, top_share
+from stream.view.totals import Total
+
+
+def _registered(totals: dict[str, dict[str, Total]]) -> CollectorRegistry:
+    groups, registry = Groups("v_"), CollectorRegistry()
+    registry.register(groups)
+    groups.take(totals)
+    return registry
+
+
+def test_money_is_in_major_units() -> None:
+    """As many minor units make one as the currency of the view has."""
+    totals = {"currency": {"EUR:2": Total(2, 5)}, "tier": {"key": Total(2, 123_456, 999)}}
+    labels = {"dimension": "tier", "value": "key"}
+    registry = _registered(totals)
+
+    assert registry.get_sample_value("v_group_accounts", labels) == 2
+    assert registry.get_sample_value("v_group_revenue", labels) == 1234.56
+    assert registry.get_sample_value("v_group_value_at_stake", labels) == 9.99
+
+
+def test_what_is_known_beforehand_is_there_from_the_start() -> None:
+    """Every tier and level has its series at 0, also in an empty view."""
+    registry = _registered({})
+
+    for dimension, values in (("tier", Tier), ("churn_level", ChurnLevel)):
+        for value in values:
+            assert registry.get_sample_value("v_group_accounts", {"dimension": dimension, "value": value}) == 0
+    assert registry.get_sample_value("v_revenue_share", {"top": "0.2"}) == 0
+
+
+def test_segments_are_bounded() -> None:
+    """Those with the most revenue have series of their own, the rest is one; also a segment that is called so."""
+    segments = {f"s{number}": Total(1, number, 2 * number) for number in range(SEGMENTS_MAX + 5)}
+    registry = _registered({"segment": {**segments, OTHER: Total(1, 10_000, 7)}, "owner": {"Ann": Total(1, 1)}})
+    (family,) = (one for one in registry.collect() if one.name == "v_group_revenue")
+    found = {s.labels["value"]: s.value for s in family.samples if s.labels["dimension"] == "segment"}
+
+    assert len(found) == SEGMENTS_MAX
+    assert sum(found.values()) == sum(one.revenue for one in segments.values()) + 10_000
+    assert found[OTHER] == sum(range(6)) + 10_000
+    assert {s.labels["dimension"] for s in family.samples} & {"owner", "region"} == set()
+
+
+@pytest.mark.parametrize(
+    ("bands", "share", "expected"),
+    [
+        ({}, 0.2, 0.0),
+        ({"-": Total(9, 0)}, 0.2, 0.0),
+        ({"5": Total(10, 1000)}, 0.2, 0.2),
+        ({"5": Total(10, 1000)}, 1.0, 1.0),
+        ({"10": Total(1, 900), "2": Total(9, 100)}, 0.1, 0.9),
+        ({"10": Total(1, 900), "-2": Total(9, 100)}, 0.1, 0.9),
+        ({"10": Total(1, 900), "9": Total(0, 0), "2": Total(9, 90)}, 0.2, 0.919191919),
+    ],
+)
+def test_the_largest_accounts_are_taken_band_by_band(bands: dict[str, Total], share: float, expected: float) -> None:
+    """From the highest band down, the last one in part; bands are ordered as numbers."""
+    assert top_share(bands, share) == pytest.approx(expected)
+
+
+def test_totals_that_change_later_do_not_change_what_was_taken() -> None:
+    """A scrape happens on another thread than the one that counts."""
+    tier = {"key": Total(1, 100)}
+    registry = _registered({"tier": tier})
+    tier["key"].accounts = 5
+
+    assert registry.get_sample_value("v_group_accounts", {"dimension": "tier", "value": "key"}) == 1
