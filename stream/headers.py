@@ -92,3 +92,7 @@ class FailureHeader:
 
 REDRIVEN_FROM_HEADER: Final = "dead_letter_redriven_from"
 """Header of an input record that was refused before and sent again: topic/partition/offset of its dead letter."""
+EDITED_BY_HEADER: Final = "edited_by"
+"""Header of a profile that was changed through the API: the name of the key, and of the person if it was told."""
+EDIT_REASON_HEADER: Final = "edit_reason"
+"""Header of the same: why."""

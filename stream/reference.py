@@ -25,6 +25,7 @@ from stream.environment import ENV_PREFIX, FILE_SUFFIX
 from stream.figures import InputFigures, PartitionFigures
 from stream.headers import REDRIVEN_FROM_HEADER, DeadLetterHeader, FailureHeader, Header
 from stream.health import Health, Progress
+from stream.serving.telemetry import ServeMetrics
 from stream.settings import RULES, Settings, allowed, env_name
 from stream.telemetry import Metrics
 from stream.topics import TOPICS, Retention, TopicNames
@@ -255,6 +256,11 @@ def _metrics() -> Iterator[str]:
     )
     yield ""
     yield from _families(DeliveryMetrics(["name"]).registry, values)
+    yield "## Of the process that serves the API"
+    yield ""
+    yield "`account-health serve` serves these at its own `/metrics`."
+    yield ""
+    yield from _families(ServeMetrics().registry, values)
     yield "## Labels"
     yield ""
     open_ended = {

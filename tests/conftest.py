@@ -11,6 +11,7 @@ import pytest
 
 from stream.embedded import EmbeddedBroker
 from tests.support.broker import KafkaBroker, missing_tools
+from tests.support.redis import RedisServer, require_redis_server
 
 # `--hypothesis-profile thorough` looks harder. No deadline: the machine may be busy.
 hypothesis.settings.register_profile("default", max_examples=50, deadline=None, print_blob=True)
@@ -52,6 +53,22 @@ def kafka(kafka_tools: None, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     del kafka_tools
     with KafkaBroker(tmp_path_factory.mktemp("kafka")) as broker:
         yield broker
+
+
+@pytest.fixture(scope="session")
+def shared_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """A real Redis, shared by the run: use an application id of your own."""
+    require_redis_server()
+    with RedisServer(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture
+def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
+    """A real Redis of one test's own, to be killed."""
+    require_redis_server()
+    with RedisServer(tmp_path / "redis") as server:
+        yield server
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from stream.cli.importing import import_events
 from stream.cli.produce import produce
 from stream.cli.reference import reference
 from stream.cli.replay import replay
+from stream.cli.serve import serve
 from stream.cli.simulate import simulate
 from stream.cli.tail import tail
 from stream.cli.view import view
@@ -34,6 +35,7 @@ app.command("backtest")(backtest)
 app.command("calibrate")(calibrate)
 app.command("worker")(worker)
 app.command("view")(view)
+app.command("serve")(serve)
 app.command("deliver")(deliver)
 app.add_typer(deliveries.app, name="deliveries")
 app.add_typer(topics.app, name="topics")

@@ -53,6 +53,10 @@ class Asking:
         """Give the keys of a build."""
         return Keys(self._application_id, build)
 
+    def claim_key(self, name: str) -> str:
+        """Give the key of a name that one process at a time may hold."""
+        return f"{{{self._application_id}}}:claim:{name}"
+
     async def ask(self, commands: Callable[[Keys], Sequence[Command]]) -> Answer:
         """Carry out commands on the build that is in force.
 

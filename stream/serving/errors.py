@@ -21,3 +21,19 @@ class AccountNotFoundError(ServingError):
 
 class CursorExpiredError(ServingError):
     """Changes after this cursor may be gone: it is too old, or of a view that was built anew since."""
+
+
+class EditConflictError(ServingError):
+    """The profile was changed since it was read."""
+
+
+class EditRefusedError(ServingError):
+    """What the edit asks for is not allowed in a profile."""
+
+
+class EditUnavailableError(ServingError):
+    """The profile could not be published: Kafka does not answer. To be tried again."""
+
+
+class TooManyClientsError(ServingError):
+    """As many connections to the stream of changes as may be are open already."""

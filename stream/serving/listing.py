@@ -15,7 +15,7 @@ from stream.view.keys import CELL_DIMENSIONS, Keys
 
 SCANNED_MAX: Final = 40_000
 """Members of ordered sets that are looked at for one page, at most; the page then ends with a cursor."""
-_SLICE_FIRST: Final = 16
+SLICE_FIRST: Final = 16
 _SLICE_MAX: Final = 1024
 _LOWEST, _HIGHEST = b"-", b"+"
 
@@ -84,7 +84,7 @@ class _Source:
         """The last member that was read."""
         self.members: list[bytes] = []
         """Read and not yet taken."""
-        self.size = _SLICE_FIRST
+        self.size = SLICE_FIRST
         self.done = False
 
 

@@ -142,6 +142,19 @@ class ViewReader:
         (entries,) = answer.replies
         return tuple(change_of(*entry) for entry in entries)
 
+    async def last_place(self) -> str:
+        """Give the cursor after which only changes come that are yet to happen."""
+        async with available():
+            return str((await self._asking.ask(lambda _: ())).last)
+
+    async def claim(self, name: str, seconds: int) -> bool:
+        """Take a name for a while, in all processes; False if it is taken. Raises redis.RedisError."""
+        return bool(await self._client.set(self._asking.claim_key(name), b"1", nx=True, ex=seconds))
+
+    async def release(self, name: str) -> None:
+        """Give a name back. Raises redis.RedisError."""
+        await self._client.delete(self._asking.claim_key(name))
+
     async def _totals(self, groups: Sequence[str]) -> tuple[Keys, Totals]:
         answer = await self._asking.ask(lambda keys: [("HGETALL", keys.totals(group)) for group in groups])
         totals = {

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from models.outputs import ChurnEvent, ChurnLevel, Tier, TierChanged
+from models.outputs import Abc, AccountType, ChurnEvent, ChurnLevel, Lifecycle, RfmSegment, Tier, TierChanged, Xyz
 from models.snapshots import Snapshot
 from stream.view.arrangement import Dimension
 
@@ -16,7 +16,7 @@ from stream.view.arrangement import Dimension
 class Result(BaseModel):
     """Base of all results: immutable."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class AccountRow(Result):
@@ -35,12 +35,12 @@ class AccountRow(Result):
     profit: str | None
     orders: int
     currency: str
-    abc_revenue: str | None
-    abc_profit: str | None
-    xyz: str | None
-    rfm_segment: str | None
-    account_types: tuple[str, ...]
-    lifecycle: str | None
+    abc_revenue: Abc | None
+    abc_profit: Abc | None
+    xyz: Xyz | None
+    rfm_segment: RfmSegment | None
+    account_types: tuple[AccountType, ...]
+    lifecycle: Lifecycle
     segment: str | None
     owner: str | None
     region: str | None

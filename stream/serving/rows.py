@@ -44,7 +44,7 @@ def row_of(body: SnapshotBody) -> AccountRow:
         abc_profit=classes.abc_profit,
         xyz=classes.xyz,
         rfm_segment=None if classes.rfm is None else classes.rfm.segment,
-        account_types=tuple(classes.account_types or ()),
+        account_types=tuple(classes.account_types),
         lifecycle=body.lifecycle,
         segment=profile.segment,
         owner=profile.owner,

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from models.outputs import ChurnLevel, Tier
+from models.outputs import Abc, AccountType, ChurnLevel, Lifecycle, RfmSegment, Tier, Xyz
 from stream.view.arrangement import Dimension, Sort
 from stream.view.keys import CELL_SORTS, UNCLASSED
 
@@ -41,7 +41,7 @@ class LifetimeBody(msgspec.Struct, gc=False):
 class RfmBody(msgspec.Struct, gc=False):
     """Recency, frequency, money, from 1 to 5, and the segment's name."""
 
-    segment: str | None = None
+    segment: RfmSegment | None = None
     r: int | None = None
     f: int | None = None
     m: int | None = None
@@ -50,11 +50,11 @@ class RfmBody(msgspec.Struct, gc=False):
 class ClassesBody(msgspec.Struct, gc=False):
     """Relative classes."""
 
-    abc_revenue: str | None = None
-    abc_profit: str | None = None
-    xyz: str | None = None
+    abc_revenue: Abc | None = None
+    abc_profit: Abc | None = None
+    xyz: Xyz | None = None
     rfm: RfmBody | None = None
-    account_types: list[str] | None = None
+    account_types: list[AccountType] = []
 
 
 class ChurnBody(msgspec.Struct, gc=False):
@@ -90,7 +90,7 @@ class SnapshotBody(msgspec.Struct, gc=False):
     windows: dict[str, WindowBody]
     lifetime: LifetimeBody
     classes: ClassesBody
-    lifecycle: str | None
+    lifecycle: Lifecycle
     churn: ChurnBody
 
     @property
@@ -188,7 +188,7 @@ def _sets(body: SnapshotBody) -> list[tuple[Dimension, str]]:
         Dimension.RFM_SEGMENT: None if classes.rfm is None else classes.rfm.segment,
         Dimension.XYZ: classes.xyz,
     }
-    types = [(Dimension.ACCOUNT_TYPE, one) for one in classes.account_types or ()]
+    types = [(Dimension.ACCOUNT_TYPE, one) for one in classes.account_types]
     return [(dimension, value) for dimension, value in found.items() if value is not None] + types
 
 

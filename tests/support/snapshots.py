@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from models.outputs import AccountLost, ChurnRiskChanged, TierChanged
-from models.snapshots import ChurnFigures, Lifetime, Snapshot, SupportFigures
+from models.snapshots import ChurnFigures, Lifetime, ProfileFigures, Snapshot, SupportFigures
 
 BEGIN: Final = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
@@ -25,7 +25,7 @@ def snapshot(account_id: str, revision: int = 1, **said: Any) -> bytes:
         "profit_coverage": None,
     }
     names = {
-        "churn": ("risk", "level", "value_at_stake", "reasons"),
+        "churn": ("risk", "level", "value_at_stake", "value_lost", "reasons"),
         "classes": ("abc_revenue", "abc_profit", "xyz", "rfm", "account_types"),
         "profile": ("segment", "owner", "region", "industry", "ratings", "override", "version", "budget"),
     }
@@ -58,9 +58,7 @@ def snapshot(account_id: str, revision: int = 1, **said: Any) -> bytes:
         "profile": None,
     }
     if parts["profile"]:
-        profile = Snapshot.model_fields["profile"].annotation
-        model = next(one for one in profile.__args__ if one is not type(None))  # type: ignore[union-attr]  # a union
-        whole["profile"] = _filled(model, {"version": 1, "ratings": {}} | parts["profile"])
+        whole["profile"] = _filled(ProfileFigures, {"version": 1, "ratings": {}} | parts["profile"])
     return Snapshot.model_validate(_filled(Snapshot, whole | said)).model_dump_json().encode()
 
 
@@ -83,7 +81,7 @@ def tier_change(account_id: str, sequence: int, *, incarnation: int = 0, tier: s
     return TierChanged.model_validate(_filled(TierChanged, whole | said)).model_dump_json().encode()
 
 
-def churn_change(account_id: str, sequence: int, *, incarnation: int = 0, lost: bool = False, **said: Any) -> bytes:
+def churn_change(account_id: str, sequence: int, *, incarnation: int = 0, lost: Any = False, **said: Any) -> bytes:
     """Make a churn event as it is on the topic."""
     model = AccountLost if lost else ChurnRiskChanged
     whole = _common(account_id, sequence, incarnation) | {

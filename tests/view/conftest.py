@@ -1,4 +1,4 @@
-"""What the tests of the view share: a Redis that is real, the demo's stand-in, and either of them in turn."""
+"""What the tests of the view share: the real Redis and the demo's stand-in, in turn."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -6,15 +6,7 @@ from typing import Any
 import pytest
 import redis
 
-from tests.support.redis import RedisServer, require_redis_server, stand_in
-
-
-@pytest.fixture(scope="session")
-def shared_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    """A real Redis, shared by the run: use an application id of your own."""
-    require_redis_server()
-    with RedisServer(tmp_path_factory.mktemp("redis")) as server:
-        yield server
+from tests.support.redis import RedisServer, stand_in
 
 
 @pytest.fixture(params=["redis-server", "stand-in"])

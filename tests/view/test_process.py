@@ -22,21 +22,13 @@ from stream.view.packing import unpack
 from tests.support.broker import KafkaBroker
 from tests.support.deployment import Deploy, Deployment
 from tests.support.polling import eventually
-from tests.support.redis import RedisServer, require_redis_server
+from tests.support.redis import RedisServer
 from tests.support.sending import send
 from tests.support.snapshots import churn_change, snapshot, tier_change
 from tests.support.topics import latest, read_topic
 from tests.support.worker import WorkerProcess, run_command
 
 _COMMIT_S: Final = 30.0
-
-
-@pytest.fixture
-def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
-    """A real Redis of this test's own, to be killed."""
-    require_redis_server()
-    with RedisServer(tmp_path / "redis") as server:
-        yield server
 
 
 @pytest.fixture

@@ -115,7 +115,7 @@ def records(draw: st.DrawFn) -> list[tuple[str, str, bytes | None]]:
                     level=draw(st.sampled_from(["low", "lost"])),
                     owner=draw(st.sampled_from(["Ann", "Bob", None])),
                     abc_revenue=draw(st.sampled_from(["A", None])),
-                    account_types=draw(st.sampled_from([None, [], ["breadwinner", "image_maker"]])),
+                    account_types=draw(st.sampled_from([[], ["breadwinner", "image_maker"]])),
                 )
                 drawn.append(("snapshot", account_id, value))
             case "erase":
@@ -133,7 +133,8 @@ def records(draw: st.DrawFn) -> list[tuple[str, str, bytes | None]]:
 
 def batches_of(drawn: list[tuple[str, str, bytes | None]], sizes: list[int]) -> list[Batch]:
     """Cut records into batches."""
-    batches, left = [], list(drawn)
+    batches: list[Batch] = []
+    left = list(drawn)
     for size in itertools.cycle(sizes):
         if not left:
             return batches
@@ -284,7 +285,7 @@ def test_of_two_writers_one_finds_out(client: Any) -> None:
 
 
 def test_of_two_builds_one_is_swept_and_the_other_stays(client: Any) -> None:
-    """A build that is begun while another one writes has its own keys; those of the other are removed, and only they."""
+    """A build that is begun while another one writes has its own keys; only the others are removed."""
     client.set("somebody-else", "1")
     writer = writer_of(client)
     writer.write(Batch({"A": [snapshot("A")]}), {})

@@ -1,0 +1,95 @@
+"""Who is let in to a route, and how often."""
+
+import math
+import time
+from http import HTTPStatus
+from typing import Annotated, Final
+
+from fastapi import Depends, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from limits import RateLimitItemPerSecond
+from limits.storage import MemoryStorage
+from limits.strategies import SlidingWindowCounterRateLimiter
+
+from stream.serving.problems import ProblemError
+from stream.serving.security import KeyRing, Principal, Scope
+from stream.serving.telemetry import Denial, ServeMetrics
+
+_WINDOW_SECONDS: Final = 10
+_STRANGERS_PER_SECOND: Final = 10
+_STRANGERS: Final = "\x00strangers"
+"""All that are not let in are counted together: there is nothing else to know them by that they could not change."""
+
+BEARER: Final = HTTPBearer(
+    auto_error=False, description="An API key. Where none is set, this machine needs none.", scheme_name="key"
+)
+
+
+class Admission:
+    """Lets requests in.
+
+    Args:
+        keys: that are known.
+        requests_per_second: of one key, on the average of ten seconds.
+        metrics: of the process.
+    """
+
+    def __init__(self, keys: KeyRing, requests_per_second: int, metrics: ServeMetrics) -> None:
+        self._keys = keys
+        self._metrics = metrics
+        self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
+        self._limit = RateLimitItemPerSecond(requests_per_second * _WINDOW_SECONDS, _WINDOW_SECONDS)
+        self._strangers = RateLimitItemPerSecond(_STRANGERS_PER_SECOND * _WINDOW_SECONDS, _WINDOW_SECONDS)
+
+    def admit(self, authorization: str | None, scope: Scope) -> Principal:
+        """Tell who asks.
+
+        Raises:
+            ProblemError: if nobody who may, or too often.
+        """
+        principal = self._keys.principal(authorization)
+        if principal is None:
+            self._count(self._strangers, _STRANGERS)
+            self._metrics.count_denial(Denial.NO_KEY)
+            raise ProblemError(
+                HTTPStatus.UNAUTHORIZED, "no-key", "a valid API key is needed", {"WWW-Authenticate": "Bearer"}
+            )
+        self._count(self._limit, principal.name)
+        if scope is Scope.ADMIN and principal.scope is not Scope.ADMIN:
+            self._metrics.count_denial(Denial.SCOPE)
+            raise ProblemError(HTTPStatus.FORBIDDEN, "scope", "this key may read only")
+        return principal
+
+    def _count(self, limit: RateLimitItemPerSecond, name: str) -> None:
+        if self._limiter.hit(limit, name):
+            return
+        self._metrics.count_denial(Denial.RATE)
+        reset_seconds = self._limiter.get_window_stats(limit, name).reset_time - time.time()
+        wait = str(max(1, math.ceil(reset_seconds)))
+        raise ProblemError(
+            HTTPStatus.TOO_MANY_REQUESTS, "rate-limit", "too many requests; try again later", {"Retry-After": wait}
+        )
+
+
+def _admission(request: Request) -> Admission:
+    admission: Admission = request.app.state.admission
+    return admission
+
+
+Admitting = Annotated[Admission, Depends(_admission)]
+# What it finds is for the description only: the header is read once, in one place.
+Described = Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)]
+
+
+async def reader_of(request: Request, admission: Admitting, _: Described) -> Principal:
+    """Let in whoever may read."""
+    return admission.admit(request.headers.get("authorization"), Scope.READ)
+
+
+async def admin_of(request: Request, admission: Admitting, _: Described) -> Principal:
+    """Let in whoever may change."""
+    return admission.admit(request.headers.get("authorization"), Scope.ADMIN)
+
+
+MayRead = Annotated[Principal, Depends(reader_of)]
+MayChange = Annotated[Principal, Depends(admin_of)]

@@ -1,0 +1,170 @@
+"""The stream of changes as it happens: one look at Redis for all who follow it."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncGenerator, Callable
+from typing import Final, NamedTuple
+
+from stream.serving.errors import CursorExpiredError, ServingError, TooManyClientsError, ViewUnavailableError
+from stream.serving.places import Place, read_place
+from stream.serving.reader import CHANGES_MAX, ViewReader
+from stream.serving.results import Change
+
+_log = logging.getLogger(__name__)
+
+QUEUED_MAX: Final = 1000
+"""Changes that wait for one follower, at most; one that is slower is let go, and may come back with its cursor."""
+_LOOK_SECONDS: Final = 0.2
+_UNAVAILABLE_SECONDS: Final = 1.0
+
+
+class Reset(NamedTuple):
+    """Changes may have been missed: the view was built anew, or they are too many. What follows goes on from here."""
+
+    cursor: str
+
+
+Item = Change | Reset
+
+
+class _Follower:
+    def __init__(self) -> None:
+        self.queue: asyncio.Queue[Item | None] = asyncio.Queue(QUEUED_MAX)
+        """None ends it."""
+
+    def put(self, item: Item | None) -> bool:
+        try:
+            self.queue.put_nowait(item)
+        except asyncio.QueueFull:
+            return False
+        return True
+
+
+class LiveChanges:
+    """Follows the changes for as many as want to, while there is one.
+
+    Args:
+        reader: of the view.
+        clients_max: how many may follow.
+        tell: is told how many follow.
+    """
+
+    def __init__(self, reader: ViewReader, clients_max: int, tell: Callable[[int], None]) -> None:
+        self._reader = reader
+        self._clients_max = clients_max
+        self._tell = tell
+        self._followers: set[_Follower] = set()
+        self._task: asyncio.Task[None] | None = None
+        self._place: str | None = None
+
+    async def follow(self, after: str | None) -> AsyncGenerator[Item]:
+        """Give an iterator over the changes after a cursor, or from now on; it ends only when this is closed.
+
+        Raises:
+            QueryError: if the cursor is none.
+            TooManyClientsError: if as many follow as may.
+            ViewUnavailableError: if there is no complete view.
+        """
+        if after is not None:
+            read_place(after)
+        if len(self._followers) >= self._clients_max:
+            raise TooManyClientsError("as many connections as may be are open already; try again later")
+        follower = _Follower()
+        self._followers.add(follower)
+        try:
+            await self._reader.changes(limit=1)
+            self._start()
+        except BaseException:
+            self._leave(follower)
+            raise
+        self._tell(len(self._followers))
+        return self._items(follower, after)
+
+    async def close(self) -> None:
+        """End it, and all that follow."""
+        for follower in self._followers.copy():
+            follower.put(None)
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    def _start(self) -> None:
+        if self._task is None or self._task.done():
+            self._place = None
+            self._task = asyncio.create_task(self._watch(), name="live changes")
+
+    def _leave(self, follower: _Follower) -> None:
+        self._followers.discard(follower)
+        self._tell(len(self._followers))
+
+    async def _items(self, follower: _Follower, after: str | None) -> AsyncGenerator[Item]:
+        """Give what is there already, then what comes: each change once, in order."""
+        try:
+            last: Place | None = None
+            if after is not None:
+                async for item in self._missed(after):
+                    last = read_place(item.cursor)
+                    yield item
+            while (heard := await follower.queue.get()) is not None:
+                place = read_place(heard.cursor)
+                if last is not None and place <= last and isinstance(heard, Change):
+                    continue
+                last = place
+                yield heard
+        finally:
+            self._leave(follower)
+
+    async def _missed(self, after: str) -> AsyncGenerator[Item]:
+        """Give the changes after a cursor up to now."""
+        cursor, more = after, True
+        while more:
+            try:
+                page = await self._reader.changes(cursor, CHANGES_MAX)
+            except CursorExpiredError:
+                page = await self._reader.changes(None, CHANGES_MAX)
+                yield Reset(page.items[0].cursor if page.items else page.next)
+            for change in page.items:
+                yield change
+            cursor, more = page.next, page.more
+
+    async def _watch(self) -> None:
+        """Look for changes, and hand them to everybody, until nobody follows."""
+        while self._followers:
+            try:
+                await self._look()
+            except ViewUnavailableError:
+                await asyncio.sleep(_UNAVAILABLE_SECONDS)
+            except ServingError:
+                _log.exception("changes cannot be followed")
+                await asyncio.sleep(_UNAVAILABLE_SECONDS)
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    async def _look(self) -> None:
+        if self._place is None:
+            self._place = await self._reader.last_place()
+            return
+        try:
+            page = await self._reader.changes(self._place, CHANGES_MAX)
+        except CursorExpiredError:
+            self._place = await self._reader.last_place()
+            self._hand_out(Reset(self._place))
+            return
+        for change in page.items:
+            self._hand_out(change)
+        self._place = page.next
+
+    def _hand_out(self, item: Item) -> None:
+        for follower in self._followers.copy():
+            if not follower.put(item):
+                # It finds out by its connection's end, and what it has is still in order.
+                self._followers.discard(follower)
+                follower.queue = _ended(follower.queue)
+
+
+def _ended(queue: "asyncio.Queue[Item | None]") -> "asyncio.Queue[Item | None]":
+    """Make room for the end in a queue that is full."""
+    queue.get_nowait()
+    queue.put_nowait(None)
+    return queue

@@ -1,0 +1,69 @@
+"""All that a process that serves has, made once: for the API, and for whatever else is served beside it."""
+
+from dataclasses import dataclass
+from typing import Final, Self
+
+import redis.asyncio
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from stream.serving.editing import ProfileEditor
+from stream.serving.live import LiveChanges
+from stream.serving.reader import ViewReader
+from stream.serving.security import KeyRing
+from stream.serving.telemetry import ServeMetrics
+from stream.settings import Settings
+
+_CONNECTIONS_MAX: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What answers, what changes and what watches; to be closed by the event loop that uses them."""
+
+    settings: Settings
+    reader: ViewReader
+    editor: ProfileEditor
+    live: LiveChanges
+    keys: KeyRing
+    metrics: ServeMetrics
+    client: "redis.asyncio.Redis"
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """Make them; nothing is connected yet."""
+        metrics, client = ServeMetrics(), redis_client(settings)
+        reader = ViewReader(client, settings.application_id)
+        return cls(
+            settings=settings,
+            reader=reader,
+            editor=ProfileEditor(settings, reader),
+            live=LiveChanges(reader, settings.api_live_clients, metrics.set_live_clients),
+            keys=KeyRing(settings),
+            metrics=metrics,
+            client=client,
+        )
+
+    async def close(self) -> None:
+        """End what is open."""
+        await self.live.close()
+        await self.editor.close()
+        await self.client.aclose()
+
+
+def redis_client(settings: Settings) -> "redis.asyncio.Redis":
+    """Make a client for questions: one that is not answered in time fails, and is not repeated here."""
+    timeout = settings.redis_timeout_ms / 1000
+    password = settings.redis_password
+    pool = redis.asyncio.BlockingConnectionPool.from_url(
+        settings.redis_url,
+        username=settings.redis_username,
+        password=None if password is None else password.get_secret_value(),
+        max_connections=_CONNECTIONS_MAX,
+        timeout=timeout,
+        socket_connect_timeout=timeout,
+        socket_timeout=timeout,
+        retry=Retry(NoBackoff(), 0),
+        client_name=f"{settings.application_id}-serve",
+    )
+    return redis.asyncio.Redis.from_pool(pool)
