@@ -45,7 +45,7 @@ _LEVEL_CODE: Final[dict[str | None, int]] = {level: code for code, level in enum
 # From a format to the next: takes and returns the body's fields as a list. A released format is never removed.
 _UPGRADES: Final[dict[int, Callable[[list[object]], list[object]]]] = {}
 
-_GRADE: Final = slice(2, 4)
+_GRADE_AT: Final = 2
 _is_positive: Final = (0).__lt__
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = msgspec.msgpack.Decoder(AccountState).decode
@@ -112,7 +112,7 @@ def header(packed: bytes) -> Header:
 
 def grade(packed: bytes) -> bytes:
     """Cut tier and churn level out of a packed state, to be counted together without being read one by one."""
-    return packed[_GRADE]
+    return packed[_GRADE_AT : _GRADE_AT + 2]
 
 
 def tier_of(grade: bytes) -> Tier | None:
