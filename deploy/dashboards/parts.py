@@ -39,6 +39,12 @@ GREEN: Final = "green"
 YELLOW: Final = "#EAB839"
 RED: Final = "red"
 
+_SINKS: Final = (
+    ("view", "View", "account_health_view_built"),
+    ("delivery", "Delivery", "account_health_delivery_build_info"),
+)
+"""Variables for the processes beside the workers, and a metric that only they export."""
+
 Panel = Builder[models.Panel]
 
 
@@ -289,24 +295,20 @@ def page(uid: str, title: str, description: str, since: str, *, one_instance: bo
         .variables(
             [
                 dashboard.DatasourceVariable("datasource").label("Data source").type("prometheus"),
-                _labels("job", "Application", "account_health_assigned_partitions, job")
-                .multi(True)
-                .include_all(True)
-                .all_value(".*")
-                .current(_everything()),
+                _jobs("job", "Application", "account_health_assigned_partitions"),
                 instance,
-                _labels("view", "View", "account_health_view_built, job")
-                .multi(True)
-                .include_all(True)
-                .all_value(".*")
-                .current(_everything())
-                .hide(models.VariableHide.HIDE_VARIABLE if one_instance else models.VariableHide.DONT_HIDE),
+                *(_jobs(name, label, metric) for name, label, metric in _SINKS),
                 dashboard.ConstantVariable("runbook").label("Runbook").value(RUNBOOK),
             ]
         )
         .annotation(_starts())
         .links(list(links))
     )
+
+
+def _jobs(name: str, label: str, metric: str) -> dashboard.QueryVariable:
+    """Choose among the jobs that export a metric; all of them at first."""
+    return _labels(name, label, f"{metric}, job").multi(True).include_all(True).all_value(".*").current(_everything())
 
 
 def _everything() -> models.VariableOption:

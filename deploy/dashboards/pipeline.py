@@ -23,6 +23,7 @@ from deploy.dashboards.parts import (
 _OF = 'job=~"$job", instance=~"$instance"'
 _JOB = 'job=~"$job"'
 _VIEW = 'job=~"$view"'
+_DELIVERY = 'job=~"$delivery"'
 _LAG_LIMITS = Limits(60, 300)
 _LATENCY_LIMITS = Limits(None, 1)
 
@@ -44,6 +45,7 @@ def build() -> Dashboard:
     _partitions(board)
     _kafka(board)
     _view(board)
+    _deliveries(board)
     return board
 
 
@@ -480,5 +482,86 @@ def _view(board: Dashboard) -> None:
             "1 when the view holds every account, 0 while it is built.",
             units.NoUnit,
             Query(f"max by (job) (account_health_view_built{{{_VIEW}}})", "{{job}}"),
+        )
+    )
+
+
+def _deliveries(board: Dashboard) -> None:
+    board.with_row(Row("Deliveries"))
+    board.with_panel(
+        graph(
+            "Deliveries behind",
+            "Age of the oldest event that a destination has not taken; an alert begins at ten minutes.",
+            SECONDS,
+            Query(
+                f"max by (destination) (account_health_delivery_lag_seconds{{{_DELIVERY}}})",
+                "{{destination}}",
+            ),
+            limits=Limits(None, 600),
+        )
+    )
+    board.with_panel(
+        graph(
+            "Requests",
+            "Requests to destinations by how they ended, a second.",
+            units.RequestsPerSecond,
+            Query(
+                f"sum by (destination, outcome) (rate(account_health_delivery_attempts_total{{{_DELIVERY}}}[{RATE}]))",
+                "{{destination}} {{outcome}}",
+            ),
+            stacked=True,
+        )
+    )
+    board.with_panel(
+        graph(
+            "Time of a request",
+            "The slowest tenth of the requests to each destination.",
+            SECONDS,
+            Query(
+                quantile(0.9, "account_health_delivery_attempt_seconds", _DELIVERY, "destination"),
+                "{{destination}} 90 %",
+            ),
+        )
+    )
+    board.with_panel(
+        graph(
+            "From publication to acceptance",
+            "The median and the slowest hundredth of what each destination took.",
+            SECONDS,
+            Query(
+                quantile(0.5, "account_health_delivery_end_to_end_seconds", _DELIVERY, "destination"),
+                "{{destination}} median",
+            ),
+            Query(
+                quantile(0.99, "account_health_delivery_end_to_end_seconds", _DELIVERY, "destination"),
+                "{{destination}} 99 %",
+            ),
+        )
+    )
+    board.with_panel(
+        graph(
+            "Given up",
+            "Deliveries that were given up within the interval, by destination and reason.",
+            COUNT,
+            Query(
+                "sum by (destination, reason) "
+                f"(increase(account_health_delivery_failures_total{{{_DELIVERY}}}[$__interval]))",
+                "{{destination}} {{reason}}",
+            ),
+            stacked=True,
+            bars=True,
+            interval="5m",
+        )
+    )
+    board.with_panel(
+        graph(
+            "Accounts that wait for a redrive",
+            "Accounts whose events are held back because an earlier one was given up.",
+            COUNT,
+            Query(
+                f"max by (destination) (account_health_delivery_waiting_accounts{{{_DELIVERY}}})",
+                "{{destination}}",
+            ),
+            limits=Limits(1, None),
         )
     )

@@ -1,8 +1,9 @@
-"""Five applications on one broker, one with a view in Redis, and what befalls them until every alert has fired.
+"""Five applications on one broker, one with a view and deliveries, and what befalls them until every alert has fired.
 
 The order is what saves time: alerts that need patience are caused first, what stops everything comes last.
 """
 
+import base64
 import json
 import signal
 import threading
@@ -10,6 +11,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -18,6 +20,7 @@ from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, Config
 
 from models.events import InputTopic
 from stream.topics import group_id
+from tests.delivery.destination import Destination, Reply
 from tests.support.broker import KafkaBroker, free_port
 from tests.support.deployment import Deployment
 from tests.support.polling import eventually
@@ -85,6 +88,21 @@ def _order(account_id: str, number: int, occurred: datetime, amount: int) -> byt
     return _event("order.completed", account_id, number, occurred, **order)
 
 
+def write_destinations(folder: Path, destinations: Mapping[str, Destination]) -> str:
+    """Write a file of destinations, all of them webhooks; return where it is."""
+    secret = folder / "webhook-secret"
+    secret.write_text(f"whsec_{base64.b64encode(bytes(32)).decode()}", encoding="utf-8")
+    path = folder / "destinations.toml"
+    path.write_text(
+        "".join(
+            f'[destinations.{name}]\npreset = "webhook"\nurl = "{one.url}/"\nsecret = {{ file = "{secret}" }}\n'
+            for name, one in destinations.items()
+        ),
+        encoding="utf-8",
+    )
+    return str(path)
+
+
 class Stage:
     """The applications, each a job of its own, and the one Prometheus that scrapes them."""
 
@@ -100,6 +118,10 @@ class Stage:
         self._broken = self._deployment("broken", partitions="1", commit_interval_ms="1000")
         self._moved = self._deployment("moved", partitions="1")
         self._redis = RedisServer(folder / "redis")
+        self._destinations = {
+            "broken": Destination(lambda _: Reply(status=HTTPStatus.INTERNAL_SERVER_ERROR)),
+            "strict": Destination(lambda _: Reply(status=HTTPStatus.UNPROCESSABLE_ENTITY)),
+        }
 
     def _deployment(self, name: str, **changed: str) -> Deployment:
         deployment = Deployment(self._broker.bootstrap_servers, self._folder / name, clock="live", **changed)
@@ -117,6 +139,8 @@ class Stage:
         for one in (self._load, self._data, self._business, self._broken, self._moved):
             one.__exit__(None, None, None)
         self._redis.kill()
+        for destination in self._destinations.values():
+            destination.close()
 
     def run(self) -> None:
         """Cause the condition of every alert."""
@@ -130,6 +154,10 @@ class Stage:
             self._send(self._broken, "orders", [_order("A-1", 1, datetime.now(UTC), 10)])
             # Its Redis is not there yet.
             view = watch.add(self._business.process("view", "view", redis_url=self._redis.url), "view-business")
+            delivery = self._business.process(
+                "delivery", "deliver", destinations_file=write_destinations(self._folder, self._destinations)
+            )
+            watch.add(delivery, "delivery-business")
             for worker in (data, business):
                 worker.wait_ready()
             self._send_rubbish()
@@ -152,7 +180,14 @@ class Stage:
             self._redis.kill()
             self._slow_broker("AccountHealthCommitsSlow", "AccountHealthLatencyHigh")
             watch.wait("AccountHealthViewBehind", timeout_s=20)
+        watch.wait(
+            "AccountHealthDeliveryBehind",
+            "AccountHealthDeliveryFailing",
+            "AccountHealthDeliveriesGivenUp",
+            timeout_s=20,
+        )
         view.kill()
+        delivery.kill()
         watch.wait("AccountHealthPoliciesDiffer", timeout_s=30)
         other.kill()
         watch.wait("AccountHealthWorkerDown", "AccountHealthSinkDown", "AccountHealthNoOrders", timeout_s=40)

@@ -2,10 +2,13 @@
 
 from typing import Final
 
+from stream.delivery.telemetry import DeliveryMetrics
 from stream.reference import exported
 from stream.view.telemetry import ViewMetrics
 
-OPEN_ENDED: Final = frozenset({"currency", "partition", "python", "revision", "version", "le", "segment", "value"})
+OPEN_ENDED: Final = frozenset(
+    {"destination", "currency", "partition", "python", "revision", "version", "le", "segment", "value"}
+)
 """Labels whose values are not known beforehand."""
 SCRAPED: Final = frozenset({"job", "instance"})
 """Labels that Prometheus adds."""
@@ -14,7 +17,7 @@ SCRAPED: Final = frozenset({"job", "instance"})
 def known() -> dict[str, dict[str, set[str]]]:
     """Return every series that a scrape of our processes gives: its labels, and their values."""
     found: dict[str, dict[str, set[str]]] = {"up": {}}
-    for registry in (exported(), ViewMetrics().registry):
+    for registry in (exported(), ViewMetrics().registry, DeliveryMetrics(["crm"]).registry):
         for sample in (sample for family in registry.collect() for sample in family.samples):
             labels = found.setdefault(sample.name, {})
             for label, value in sample.labels.items():

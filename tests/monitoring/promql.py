@@ -93,7 +93,14 @@ def filled(expression: str, *, job: str = ".*", instance: str = ".*", interval: 
     >>> filled('rate(a{job=~"$job"}[$__rate_interval])', job="worker")
     'rate(a{job=~"worker"}[1m])'
     """
-    values = {"__rate_interval": interval, "__interval": interval, "job": job, "instance": instance, "view": "view.*"}
+    values = {
+        "__rate_interval": interval,
+        "__interval": interval,
+        "job": job,
+        "instance": instance,
+        "view": "view.*",
+        "delivery": "delivery.*",
+    }
     return _VARIABLE.sub(lambda found: values[found["name"]], expression)
 
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import pytest
 
+from tests.delivery.destination import Destination
 from tests.deploy.files import (
     PROMETHEUS_FILE,
     ROOT,
@@ -19,6 +20,7 @@ from tests.deploy.files import (
     read_yaml,
 )
 from tests.deploy.processes import program
+from tests.monitoring.faults import write_destinations
 from tests.monitoring.files import RULE_FILES, RUNBOOK, dashboards, panels, rules
 from tests.monitoring.promql import answering, filled, queries_of
 from tests.support.broker import KafkaBroker, free_port
@@ -75,11 +77,28 @@ def view(worker: WorkerProcess, tmp_path_factory: pytest.TempPathFactory) -> Ite
             process.kill()
 
 
+@pytest.fixture(scope="module")
+def delivery(worker: WorkerProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerProcess]:
+    """The process that delivers what the worker publishes, to a destination that takes everything."""
+    folder = tmp_path_factory.mktemp("delivery")
+    with Destination() as destination:
+        variables = worker.variables | {
+            "ACCOUNT_HEALTH_DESTINATIONS_FILE": write_destinations(folder, {"crm": destination})
+        }
+        process = WorkerProcess(variables, folder, "delivery", "deliver")
+        try:
+            yield process.start().wait_ready()
+        finally:
+            process.kill()
+
+
 def _adapted(addresses: dict[str, int]) -> dict[str, Any]:
     """The configuration with other ports by job and a shorter interval, and nothing else changed."""
     config: dict[str, Any] = read_yaml(PROMETHEUS_FILE)
     for name in ("scrape_interval", "scrape_timeout", "evaluation_interval"):
         config["global"][name] = _SCRAPE_INTERVAL
+    # Not in Compose: where to deliver to is nobody's default.
+    config["scrape_configs"].append({"job_name": "delivery"})
     config["rule_files"] = [str(PROMETHEUS_FILE.parent / pattern) for pattern in config["rule_files"]]
     for job in config["scrape_configs"]:
         job.pop("dns_sd_configs", None)
@@ -89,11 +108,15 @@ def _adapted(addresses: dict[str, int]) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def server(
-    worker: WorkerProcess, view: WorkerProcess, tmp_path_factory: pytest.TempPathFactory
+    worker: WorkerProcess,
+    view: WorkerProcess,
+    delivery: WorkerProcess,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Prometheus]:
-    """A Prometheus that has scraped both a few times, started as Compose starts it but for addresses and paths."""
+    """A Prometheus that has scraped all a few times, started as Compose starts it but for addresses and paths."""
     port = free_port()
-    addresses = {name: eventually(one._find_port, "it listens") for name, one in (("worker", worker), ("view", view))}
+    processes = {"worker": worker, "view": view, "delivery": delivery}
+    addresses = {name: eventually(one._find_port, "it listens") for name, one in processes.items()}
     config = _adapted({**addresses, "prometheus": port})
     pairs = [word.partition("=") for word in SERVICES["prometheus"]["command"]]
     changed = {"--web.user-assets": str(ROOT / "docs")}
@@ -119,7 +142,7 @@ def test_the_targets_are_scraped(server: Prometheus) -> None:
     targets = server.ask("targets", state="active")["activeTargets"]
     groups = server.ask("rules")["groups"]
 
-    assert {target["labels"]["job"]: target["health"] for target in targets} == dict.fromkeys(JOBS, "up")
+    assert {target["labels"]["job"]: target["health"] for target in targets} == dict.fromkeys([*JOBS, "delivery"], "up")
     assert {target["lastError"] for target in targets} == {""}
     assert len(groups) == len(RULE_FILES)
     assert {rule["health"] for group in groups for rule in group["rules"]} == {"ok"}
