@@ -14,6 +14,8 @@ MARK_FORMAT: Final = 1
 """First byte of an erasure mark; the mark follows as MessagePack."""
 CHECKPOINT_KEY: Final = b"\x00checkpoint"
 """Key in the `state` topic; no account id holds a control character."""
+CUT_POINTS_KEY: Final = b"\x00cut-points"
+"""Key in the `state` topic of the cut points that the partition's accounts are compared with."""
 UNSETTLED: Final = ""
 _ERASED_PREFIX: Final = b"\x00erased/"
 _FINGERPRINT_TEXT: Final = b"account-health erasure"
@@ -71,7 +73,20 @@ class PublishStep(msgspec.Struct, frozen=True, tag="publish"):
     accounts: list[str]
 
 
-Step = OpenStep | ReadStep | TickStep | PublishStep
+class CutPointsStep(msgspec.Struct, frozen=True, tag="cut_points"):
+    """From here on accounts are compared with these cut points, which the same transaction wrote."""
+
+    version: int
+
+
+class CensusStep(msgspec.Struct, frozen=True, tag="census"):
+    """The accounts were counted, as they were committed at some time before, and the census was published."""
+
+    as_of_day: int
+    accounts: int
+
+
+Step = OpenStep | ReadStep | TickStep | PublishStep | CutPointsStep | CensusStep
 
 
 class Checkpoint(msgspec.Struct, frozen=True):
@@ -90,7 +105,12 @@ class Checkpoint(msgspec.Struct, frozen=True):
     reporting_currency: str
     reporting_timezone: str
     horizon_days: int
-    portfolio_version: int | None
+    portfolio_version: int
+    """Of the cut points that accounts are compared with; 0 without any."""
+    census_day: int | None
+    """As of which day the accounts were last counted."""
+    census_accounts: int
+    """How many there were."""
     erasure_fingerprint: str
     """Of the secret under which erased accounts are remembered."""
     steps: list[Step]

@@ -16,6 +16,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import OffsetSpec
 
 from models.events import InputTopic
+from stream.handling import Place
 from stream.settings import Settings
 from stream.topics import group_id
 
@@ -118,16 +119,32 @@ class Cluster(Brokers):
         names = settings.topics
         inputs = [names.of_input(topic) for topic in InputTopic]
         counts = self.partition_counts(
-            (*inputs, names.state, names.tier_changes, names.churn_risk, names.snapshots, names.dead_letters)
+            (
+                *inputs,
+                names.state,
+                names.portfolio,
+                names.tier_changes,
+                names.churn_risk,
+                names.snapshots,
+                names.dead_letters,
+            )
         )
         bound = {name: counts[name] for name in (*inputs, names.state)}
         if len(set(bound.values())) > 1:
             shown = ", ".join(f"{name} {count}" for name, count in bound.items())
             raise ClusterError(f"the inputs and the state must have the same number of partitions: {shown}")
+        if counts[names.portfolio] > 1 and not settings.embedded_broker:
+            raise ClusterError(f"{names.portfolio} has {counts[names.portfolio]} partitions and must have 1")
         self.counts: Final = counts
         """How many partitions each topic has, by full name."""
         self.partitions: Final = counts[inputs[0]]
         self.topic_ids: Final = self.ids_of(inputs)
+
+    def place(self, partition: int) -> Place:
+        """Say which partition this is, of which topics."""
+        names = self._settings.topics
+        topic_ids = {topic: self.topic_ids[names.of_input(topic)] for topic in InputTopic}
+        return Place(partition, self.partitions, topic_ids)
 
     def committed(self, partition: int) -> dict[InputTopic, int | None]:
         """Ask for the group's stable committed offsets of a partition's inputs; None where there is none.

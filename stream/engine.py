@@ -10,7 +10,6 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from itertools import chain
 from typing import Any, Final, NamedTuple
 
 from confluent_kafka import KafkaException, Message, TopicPartition
@@ -18,13 +17,13 @@ from confluent_kafka import KafkaException, Message, TopicPartition
 from models.events import InputTopic
 from models.state import AccountState
 from processors.context import Context
-from stream.checkpoint import CHECKPOINT_KEY, encode, encode_mark, erased_key
 from stream.cluster import Cluster, ClusterError
-from stream.handling import Place
 from stream.inputs import Run
 from stream.monitor import Monitor
 from stream.pacing import Pace
 from stream.poller import Poller
+from stream.portfolio.keeper import Keeper
+from stream.portfolio.topic import PARTITION
 from stream.restore import Restored, RestoreError, restore
 from stream.settings import Settings
 from stream.task import PartitionTask
@@ -82,6 +81,7 @@ class Engine:
         self._transactions = Transactions(settings)
         # Of their own: a commit must never wait behind a restore.
         self._restorers = ThreadPoolExecutor(_RESTORERS, "restore")
+        self._keeper = Keeper(settings, context, self._tasks, monitor, self.fail)
         self._poller = Poller(settings, self, asyncio.get_running_loop())
         self._abort_seconds: list[float] = []
         self._turn = 0
@@ -114,6 +114,7 @@ class Engine:
         """Join the group. Records follow."""
         await self._transactions.start()
         self._poller.start()
+        self._keeper.start()
         for what, work in (("a commit", self._commit_regularly()), ("a tick", self._let_time_pass())):
             self._background.append(asyncio.create_task(self._guarded(what, work)))
 
@@ -121,6 +122,7 @@ class Engine:
         """Finish the batch in hand, commit, give every partition back."""
         self._stopping = True
         self._monitor.draining()
+        self._keeper.stop()
         for opening in self._opening.values():
             opening.cancel()
         if not await self._poller.stop(self._settings.grace_period_seconds):
@@ -263,9 +265,7 @@ class Engine:
             _log.exception("partition %s cannot be opened", partition)
             self.fail(f"partition {partition} cannot be opened: {error!r}")
             return
-        names = self._settings.topics
-        topic_ids = {topic: cluster.topic_ids[names.of_input(topic)] for topic in InputTopic}
-        place = Place(partition, cluster.partitions, topic_ids)
+        place = cluster.place(partition)
         self._tasks[partition] = PartitionTask(place, restored, self._settings, self._wall_clock_ms)
         self._opening.pop(partition, None)
         self._poller.fetch(partition, assignment, restored.positions)
@@ -324,6 +324,7 @@ class Engine:
                 async with self._at_work():
                     if self._tasks.get(task.partition) is task and not task.resetting:
                         ready = task.prepare_tick(_ORDERED_ACCOUNTS)
+                        self._keeper.work(task)
                         advanced = task.tick(_SLICE_ACCOUNTS, self._transactions.produce) if ready else 0
                         published = task.publish_snapshots(_SLICE_ACCOUNTS, self._transactions.produce)
                         more = more or not ready or _SLICE_ACCOUNTS in {advanced, published}
@@ -341,18 +342,16 @@ class Engine:
         if not dirty:
             await self._transactions.abort()
             return
-        state_topic = self._settings.topics.state
+        names = self._settings.topics
         offsets: list[TopicPartition] = []
         written = []
         for task in dirty:
             changes = task.accounts.changes()
             written.append((task, changes))
-            states = ((account_id.encode(), packed) for account_id, packed in changes.states.items())
-            marks = ((erased_key(key), encode_mark(mark)) for key, mark in changes.erased.items())
-            checkpoint = ((CHECKPOINT_KEY, encode(task.checkpoint())),)
-            self._transactions.produce_all(state_topic, task.partition, chain(states, marks, checkpoint))
+            self._transactions.produce_all(names.portfolio, PARTITION, task.part.published())
+            self._transactions.produce_all(names.state, task.partition, task.changelog(changes))
             offsets += [
-                TopicPartition(self._settings.topics.of_input(topic), task.partition, position)
+                TopicPartition(names.of_input(topic), task.partition, position)
                 for topic, position in task.positions.items()
             ]
         started = time.perf_counter()
@@ -362,6 +361,7 @@ class Engine:
         self._monitor.transaction(TransactionResult.COMMITTED, time.perf_counter() - started, ended_ms)
         for task, changes in written:
             self._monitor.committed(task.committed(changes), ended_ms)
+            self._keeper.count(task)
         self._report()
 
     @asynccontextmanager

@@ -1,10 +1,11 @@
-"""What judges accounts, from the settings: the policy, and the churn model if one was fitted."""
+"""What judges accounts, from the settings: the policy, a churn model if there is one, fixed cut points."""
 
 from pathlib import Path
 
 from models.churn_model import ChurnModel, ChurnModelError, load_churn_model
 from models.policy import Policy
 from processors.context import Context
+from stream.portfolio.files import load_cut_points
 from stream.settings import Settings, policy_of
 
 
@@ -32,7 +33,10 @@ def context_of(settings: Settings) -> Context:
         SettingsError: if the settings name no policy.
         PolicyError: if the policy file cannot be used.
         ChurnModelError: if the model file cannot.
+        CutPointsFileError: if the file of fixed cut points cannot.
     """
     policy, secret = policy_of(settings), settings.erasure_secret
     key = b"" if secret is None else secret.get_secret_value().encode()
-    return Context(policy, key, model=model_for(settings.churn_model_file, policy))
+    fixed = settings.cut_points_file
+    cuts = None if fixed is None else load_cut_points(fixed)
+    return Context(policy, key, cuts=cuts, model=model_for(settings.churn_model_file, policy))

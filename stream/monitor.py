@@ -77,6 +77,10 @@ class Monitor:
         """Report that a partition was opened."""
         self._metrics.observe_restore(seconds, records)
 
+    def counted(self, seconds: float) -> None:
+        """Report a census."""
+        self._metrics.observe_census(seconds)
+
     def closed(self, partition: int) -> None:
         """Report that a partition was given back."""
         self._metrics.remove_partition(partition)
@@ -98,6 +102,8 @@ class Monitor:
                 reached = end if task.inputs.is_at_end(topic) else position
                 progress[self._names.of_input(topic), partition] = Progress(reached, end)
         self._health.report(progress)
+        contexts = (task.accounts.context for task in tasks.values())
+        self._metrics.set_portfolio(max(contexts, key=lambda one: one.portfolio_version, default=None))
 
 
 def _figures(task: PartitionTask, ends: Ends, now_ms: int) -> PartitionFigures:

@@ -11,10 +11,12 @@ from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from models.codec import StateFormatError
 from models.events import InputTopic
+from models.portfolio import CutPoints, PortfolioFormatError, decode_cut_points
 from processors.context import Context
 from processors.partition import Partition
 from stream.checkpoint import (
     CHECKPOINT_KEY,
+    CUT_POINTS_KEY,
     Checkpoint,
     CheckpointError,
     decode,
@@ -48,6 +50,11 @@ class Restored(NamedTuple):
     settled_policy_version: str | None
     records: int
     seconds: float
+    census_day: int | None = None
+    """As of which day its accounts were last counted."""
+    census_accounts: int = 0
+    cuts: CutPoints | None = None
+    """What its accounts were last compared with."""
 
 
 def restore(
@@ -74,19 +81,26 @@ def restore(
     end = _stable_end(partition, cluster, settings, deadline)
     accounts = Partition(context)
     changelog = _read_changelog(partition, end, settings, deadline)
-    checkpoint, marked = changelog.into(accounts)
+    checkpoint, marked, cuts = changelog.into(accounts)
     positions = _positions(partition, committed, checkpoint, cluster, settings)
     if checkpoint is not None:
         _check_policy(checkpoint, context, numbered=settings.policy_file is not None)
         if marked:
             _check_secret(checkpoint, context.erasure_secret)
         accounts.set_clock(checkpoint.clock_ms)
+    if context.cuts is None:
+        accounts.context = context.with_cuts(cuts)
+    else:
+        _check_fixed(context.cuts, cuts)
     return Restored(
         accounts,
         positions,
         None if checkpoint is None else checkpoint.policy_version,
         changelog.records,
         time.monotonic() - started,
+        None if checkpoint is None else checkpoint.census_day,
+        0 if checkpoint is None else checkpoint.census_accounts,
+        cuts,
     )
 
 
@@ -135,14 +149,17 @@ class _Changelog:
             raise RestoreError(f"the state topic holds a record that no worker wrote: its key: {error}") from error
         self.records += len(messages)
 
-    def into(self, accounts: Partition) -> tuple[Checkpoint | None, bool]:
-        """Put accounts and erasure marks into a partition; returns the checkpoint, and whether there are marks.
+    def into(self, accounts: Partition) -> tuple[Checkpoint | None, bool, CutPoints | None]:
+        """Put accounts and erasure marks into a partition.
+
+        Returns the checkpoint, whether there are marks, and the cut points.
 
         Raises:
             RestoreError: if a value cannot be read.
         """
         values = self._values
         checkpoint = values.pop(CHECKPOINT_KEY.decode(), None)
+        cuts = values.pop(CUT_POINTS_KEY.decode(), None)
         marks = {key: mark_key_of(key.encode()) for key in values if key.startswith(_NO_ACCOUNT)}
         try:
             for key, mark_key in marks.items():
@@ -152,8 +169,12 @@ class _Changelog:
             for key in [key for key, value in values.items() if value is None]:
                 del values[key]
             accounts.restore_all(cast("dict[str, bytes]", values))
-            return None if checkpoint is None else decode(checkpoint), bool(marks)
-        except (StateFormatError, CheckpointError) as error:
+            return (
+                None if checkpoint is None else decode(checkpoint),
+                bool(marks),
+                None if cuts is None else decode_cut_points(cuts),
+            )
+        except (StateFormatError, CheckpointError, PortfolioFormatError) as error:
             raise RestoreError(f"the state topic cannot be read: {error}") from error
 
 
@@ -199,6 +220,15 @@ def _read_changelog(partition: int, end: int, settings: Settings, deadline: floa
                 )
     finally:
         consumer.close()
+
+
+def _check_fixed(fixed: CutPoints, held: CutPoints | None) -> None:
+    """Refuse fixed cut points that could be taken for those that the accounts were evaluated under."""
+    if held is not None and held.version == fixed.version and held != fixed:
+        raise RestoreError(
+            f"{env_name('cut_points_file')} has the version {fixed.version} of other cut points, under which accounts "
+            "were evaluated: they would not be evaluated again; give the file another version"
+        )
 
 
 def _check_secret(checkpoint: Checkpoint, secret: bytes) -> None:

@@ -49,6 +49,7 @@ _ALLOWED: Final[dict[str, str]] = {
     "topic_prefix": _NAME_ALLOWED,
     "input_topic_prefix": _NAME_ALLOWED,
     "policy_file": "a path",
+    "cut_points_file": "a path",
     "churn_model_file": "a path",
     "destinations_file": "a path",
     "reporting_currency": "an ISO 4217 code in capitals, as EUR",
@@ -120,6 +121,18 @@ class _WorkerSettings(BaseSettings):
     reporting_currency: CurrencyCode | None = Field(
         None,
         description="ISO 4217 code. Without a policy file: the default policy in this currency.",
+    )
+    cut_points_file: Path | None = Field(
+        None,
+        description="Cut points that accounts are compared with for ever, a `cut-points.json` of a replay: for runs"
+        " that must give the same results again. Default: the portfolio is counted, and new ones drawn, daily.",
+    )
+    census_interval_seconds: int = Field(
+        10,
+        ge=0,
+        le=86_400,
+        description="How long at least lies between two censuses, however fast days pass while history is read. A"
+        " portfolio that has doubled does not wait.",
     )
     clock: Literal["live", "event"] = Field(
         "live",

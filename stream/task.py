@@ -4,7 +4,7 @@ Its accounts, its clock, its position in each input, and what the open transacti
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Final
 
@@ -17,6 +17,7 @@ from models.wire import Refusal
 from processors.account import Step
 from processors.partition import Changes
 from stream.checkpoint import (
+    CHECKPOINT_KEY,
     FORMAT,
     UNSETTLED,
     Checkpoint,
@@ -25,11 +26,16 @@ from stream.checkpoint import (
     PublishStep,
     ReadStep,
     TickStep,
+    encode,
+    encode_mark,
+    erased_key,
     fingerprint,
 )
 from stream.checkpoint import Step as CheckpointStep
 from stream.handling import Place, Terms, handle
 from stream.inputs import Inputs, Run, timestamp_ms
+from stream.portfolio.part import Part
+from stream.portfolio.recount import Recount
 from stream.records import (
     Origin,
     OutRecord,
@@ -109,6 +115,12 @@ class PartitionTask:
         self._source = event_source(settings.application_id)
         self._wall_clock_ms = wall_clock_ms
         self._steps: list[CheckpointStep] = []
+        last = Recount(restored.census_day, restored.census_accounts)
+        self.part = Part(self.partition, self.accounts, self._steps, last)
+        context = self.accounts.context
+        if context.cuts != restored.cuts:
+            # Fixed ones, before the first event.
+            self.part.adopt(context)
         # Size of the account ids that they name.
         self._named_bytes = 0
         self._snapshot_ms: dict[str, int] = {}
@@ -233,6 +245,7 @@ class PartitionTask:
         self.positions = dict(self._committed_positions)
         self.inputs = Inputs(self._settings.max_task_idle_ms / _MS)
         self._steps.clear()
+        self.part.redo()
         self._named_bytes = 0
         self._snapshot_ms.clear()
         self.tally = Tally()
@@ -256,14 +269,24 @@ class PartitionTask:
             reporting_currency=policy.reporting_currency,
             reporting_timezone=policy.reporting_timezone,
             horizon_days=policy.horizon_days,
-            portfolio_version=self.accounts.context.portfolio_version,
+            portfolio_version=self.part.version,
+            census_day=self.part.last.day,
+            census_accounts=self.part.last.accounts,
             erasure_fingerprint=fingerprint(self.accounts.context.erasure_secret),
             steps=([] if self._opened is None else [self._opened]) + self._steps,
         )
 
+    def changelog(self, changes: Changes) -> Iterator[tuple[bytes, bytes | None]]:
+        """Give the records of the state topic; the checkpoint is the last."""
+        yield from ((account_id.encode(), packed) for account_id, packed in changes.states.items())
+        yield from ((erased_key(key), encode_mark(mark)) for key, mark in changes.erased.items())
+        yield from self.part.changelog()
+        yield CHECKPOINT_KEY, encode(self.checkpoint())
+
     def committed(self, changes: Changes) -> Tally:
         """Take the transaction as committed; returns what it did."""
         self.accounts.commit(changes)
+        self.part.committed()
         self._committed_positions = dict(self.positions)
         self._steps.clear()
         self._named_bytes = 0

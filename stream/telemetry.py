@@ -16,8 +16,10 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from models.events import InputTopic
 from models.outputs import Cause, ChurnLevel, ChurnReason, Direction, Tier
 from models.reasons import Outcome, RefusalReason
+from processors.context import Context
 from stream.figures import PartitionFigures, Partitions
 from stream.health import Health
+from stream.portfolio.figures import PortfolioGauges
 from stream.series import Counts, Histogram, Levels
 from stream.topics import TopicNames
 from stream.vitals import Brokers, Vitals
@@ -97,6 +99,8 @@ class Metrics:
         self.registry: Final = CollectorRegistry(auto_describe=True)
         ProcessCollector(registry=self.registry)
         self._partitions = Partitions(PREFIX)
+        self._portfolio = PortfolioGauges(PREFIX)
+        self.registry.register(self._portfolio)
         self.registry.register(self._partitions)
         self._make_event_metrics()
         self._make_output_metrics()
@@ -177,6 +181,9 @@ class Metrics:
             "restore_seconds", "Time to restore a partition.", _RESTORE_BOUNDS_SECONDS
         )
         self._restored_records = self._counts("restored_records_total", "Changelog records read to restore partitions.")
+        self._census_seconds = self._histogram(
+            "census_seconds", "Time to count the accounts of a partition, beside the processing.", _BATCH_BOUNDS_SECONDS
+        )
         self._rebalances = self._counts(
             "rebalances_total",
             "Rebalances that gave or took partitions.",
@@ -264,6 +271,14 @@ class Metrics:
         """Observe the restoration of one partition."""
         self._restore_seconds.observe(seconds)
         self._restored_records.increment(amount=records)
+
+    def observe_census(self, seconds: float) -> None:
+        """Observe a census of one partition."""
+        self._census_seconds.observe(seconds)
+
+    def set_portfolio(self, context: Context | None) -> None:
+        """Show the cut points that a context compares accounts with."""
+        self._portfolio.context = context
 
     def count_rebalance(self, kind: RebalanceKind) -> None:
         """Count a rebalance that gave or took partitions."""

@@ -31,7 +31,7 @@ def run_worker(settings: Settings) -> NoReturn:
     """Run a worker until SIGTERM or SIGINT; ends the process.
 
     Raises:
-        SettingsError, PolicyError, ChurnModelError: before anything is started.
+        SettingsError, PolicyError, ChurnModelError, CutPointsFileError: before anything is started.
     """
     context = context_of(settings)
     logs.configure(settings.log_level, settings.log_format)

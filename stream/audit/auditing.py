@@ -8,9 +8,9 @@ from typing import Any, Final, NamedTuple
 
 from confluent_kafka import Message
 
-from models.events import InputTopic
 from processors.context import Context
 from stream.audit.changelog import Written, transactions
+from stream.audit.judges import Judges
 from stream.audit.ledger import (
     DEAD_LETTER,
     FOREIGN,
@@ -25,9 +25,9 @@ from stream.audit.ledger import (
 )
 from stream.audit.replaying import Replayer
 from stream.audit.report import Fault, PartitionReport
-from stream.checkpoint import CHECKPOINT_KEY, CheckpointError, decode, mark_key_of
+from stream.checkpoint import CHECKPOINT_KEY, CUT_POINTS_KEY, CheckpointError, decode, mark_key_of
 from stream.cluster import Cluster
-from stream.handling import Place, partition_of
+from stream.handling import partition_of
 from stream.inputs import timestamp_ms
 from stream.reading import PartitionReader
 from stream.records import Headers
@@ -59,7 +59,7 @@ class Audit:
     """
 
     def __init__(self, settings: Settings, contexts: Iterable[Context], on_progress: OnProgress) -> None:
-        self._contexts = {context.configuration: context for context in contexts}
+        self._judges = Judges(contexts)
         self._settings = settings
         self._names = settings.topics
         self._cluster = Cluster(settings)
@@ -113,9 +113,8 @@ class Audit:
 
     def _audit(self, partition: int, end: int, later_end: int, ledger: Ledger) -> PartitionReport:
         report = PartitionReport(partition)
-        topic_ids = {topic: self._cluster.topic_ids[self._names.of_input(topic)] for topic in InputTopic}
-        place = Place(partition, self._cluster.partitions, topic_ids)
-        replayer = Replayer(place, self._cluster, self._contexts, self._settings, ledger, report)
+        place = self._cluster.place(partition)
+        replayer = Replayer(place, self._cluster, self._judges, self._settings, ledger, report)
         start = self._cluster.range_of(self._names.state, partition).start
         try:
             with PartitionReader(self._settings, self._names.state, partition, start) as reader:
@@ -142,7 +141,7 @@ class Audit:
                 for topic, held in inputs.items():
                     done = 0 if replayer.last is None else replayer.last.inputs[topic].next_offset
                     replayer.allow_dead_letters(topic, done, held.next_offset)
-            elif mark_key_of(key) is None:
+            elif key != CUT_POINTS_KEY and mark_key_of(key) is None:
                 name = key.decode(errors="replace")
                 replayer.allow_later(name, Written(value, message.offset() or 0))
                 if value is None:

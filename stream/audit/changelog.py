@@ -8,7 +8,16 @@ from confluent_kafka import Message
 
 from models.events import InputTopic
 from stream.audit.report import Fault, PartitionReport
-from stream.checkpoint import CHECKPOINT_KEY, Checkpoint, CheckpointError, InputPosition, ReadStep, decode, mark_key_of
+from stream.checkpoint import (
+    CHECKPOINT_KEY,
+    CUT_POINTS_KEY,
+    Checkpoint,
+    CheckpointError,
+    InputPosition,
+    ReadStep,
+    decode,
+    mark_key_of,
+)
 from stream.inputs import timestamp_ms
 
 
@@ -27,6 +36,8 @@ class Writes:
     """Packed states by account; without a value when it was erased."""
     erased: dict[str, Written] = field(default_factory=dict)
     """Erasure marks by key."""
+    cuts: bytes | None = None
+    """Cut points that were adopted."""
     doubled: list[tuple[str, int]] = field(default_factory=list)
     """Keys that were there before, and where."""
 
@@ -39,6 +50,9 @@ class Writes:
         key, offset = message.key(), message.offset() or 0
         if key is None:
             raise ValueError("it has no key")
+        if key == CUT_POINTS_KEY:
+            self.cuts = message.value()
+            return
         written = Written(message.value(), offset)
         mark_key = mark_key_of(key)
         name = key.decode() if mark_key is None else mark_key

@@ -4,17 +4,20 @@ from typing import Final, assert_never
 
 from models.codec import StateFormatError, unpack
 from models.events import InputTopic
+from models.portfolio import PortfolioFormatError
 from models.state import AccountState
 from models.wire import Refusal
-from processors.context import Context
 from processors.partition import Changes, Partition
 from stream.audit.changelog import Transaction, Written, check_tiles
+from stream.audit.judges import Judges
 from stream.audit.ledger import DEAD_LETTER, SEQUENCED, Expected, Ledger, digest_of, identify
 from stream.audit.report import Fault, PartitionReport
 from stream.checkpoint import (
     UNSETTLED,
+    CensusStep,
     Checkpoint,
     CheckpointError,
+    CutPointsStep,
     OpenStep,
     PublishStep,
     ReadStep,
@@ -47,7 +50,7 @@ class Replayer:
     Args:
         place: which one.
         cluster: the topics.
-        contexts: every policy that is known, by version.
+        judges: what accounts were judged by.
         settings: of the workers.
         ledger: where to note what should be there.
         report: where to note what is not.
@@ -57,16 +60,18 @@ class Replayer:
         self,
         place: Place,
         cluster: Cluster,
-        contexts: dict[str, Context],
+        judges: Judges,
         settings: Settings,
         ledger: Ledger,
         report: PartitionReport,
     ) -> None:
-        self.accounts = Partition(next(iter(contexts.values())))
+        self.accounts = Partition(judges.present)
         self.last: Checkpoint | None = None
         """The checkpoint that was reached."""
         self._place = place
-        self._contexts = contexts
+        self._judges = judges
+        # Of the cut points that accounts are compared with.
+        self._version = 0
         self._settings = settings
         self._names = settings.topics
         self._source = event_source(settings.application_id)
@@ -139,12 +144,14 @@ class Replayer:
     def _check_replayable(self, checkpoint: Checkpoint, opening: OpenStep | None) -> None:
         if self._base_left:
             raise HoleError(_COMPACTED)
-        if checkpoint.policy_in_force not in self._contexts:
+        if not self._judges.know(checkpoint.policy_in_force):
             raise HoleError(
                 f"the policy of revision {checkpoint.policy_revision}, version {checkpoint.policy_in_force}, was in "
                 "force: give it with --policy FILE"
             )
-        secret = self._contexts[checkpoint.policy_in_force].erasure_secret
+        if self.last is not None and self.last.portfolio_version != self._version:
+            raise HoleError("the cut points in force are gone from the state topic")
+        secret = self._judges.present.erasure_secret
         if self._erased and checkpoint.erasure_fingerprint != fingerprint(secret):
             raise HoleError(
                 f"accounts were erased under another secret: give the workers' {env_name('erasure_secret')}"
@@ -157,7 +164,7 @@ class Replayer:
 
     def _replay(self, transaction: Transaction) -> list[OutRecord]:
         checkpoint = transaction.checkpoint
-        self.accounts.context = self._contexts[checkpoint.policy_in_force]
+        self.accounts.context = self._judges.context(checkpoint.policy_in_force, self._version)
         outputs: list[OutRecord] = []
         for step in checkpoint.steps:
             match step:
@@ -173,9 +180,31 @@ class Replayer:
                         outputs += [output_record(one, self._names, self._source, None) for one in done.outputs]
                 case PublishStep(accounts=names):
                     self._publish(names, transaction, outputs)
+                case CutPointsStep(version=version):
+                    self._take_cuts(transaction)
+                    if self._version != version:
+                        raise HoleError("cut points that were adopted are gone from the state topic")
+                    self.accounts.context = self._judges.context(checkpoint.policy_in_force, version)
+                case CensusStep():
+                    # What was counted is published elsewhere, and changes no account.
+                    pass
                 case _ as never:
                     assert_never(never)
         return outputs
+
+    def _take_cuts(self, transaction: Transaction) -> None:
+        """Note the cut points that a transaction wrote; every partition must have the same ones of a version."""
+        if (written := transaction.writes.cuts) is None:
+            return
+        try:
+            self._version, same = self._judges.take_cuts(written)
+        except PortfolioFormatError as error:
+            text = f"the cut points with the checkpoint at offset {transaction.offset} cannot be read: {error}"
+            self._report.fault(Fault.STATE, text)
+            return
+        if not same:
+            text = f"cut points {self._version} with the checkpoint at offset {transaction.offset} differ from others'"
+            self._report.fault(Fault.STATE, text)
 
     def _read(self, step: ReadStep, outputs: list[OutRecord]) -> None:
         name, partition = self._names.of_input(step.topic), self._place.partition
@@ -290,6 +319,7 @@ class Replayer:
             if isinstance(step, ReadStep):
                 self.allow_dead_letters(step.topic, step.from_offset, step.to_offset)
                 self._live = step.wall_ms > 0
+        self._take_cuts(transaction)
         for name, written in transaction.writes.states.items():
             self.allow_later(name, written)
             self._restore(name, written)

@@ -12,6 +12,7 @@ from processors.context import Context
 from stream.cli.shell import EXIT_USAGE, fail
 from stream.delivery.destinations import DestinationsError, load_destinations
 from stream.judgement import context_of
+from stream.portfolio.files import CutPointsFileError
 from stream.settings import Settings, SettingsError, effective, env_name, load_settings
 
 
@@ -26,7 +27,7 @@ def check() -> None:
     try:
         settings = load_settings(os.environ)
         context = context_of(settings)
-    except (SettingsError, PolicyError, ChurnModelError) as error:
+    except (SettingsError, PolicyError, ChurnModelError, CutPointsFileError) as error:
         errors += str(error).splitlines()
     if settings is None:
         errors += _policy_errors()

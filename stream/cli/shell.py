@@ -18,6 +18,7 @@ from stream.checkpoint import CheckpointError
 from stream.cluster import ClusterError
 from stream.delivery.follower import FollowerError
 from stream.files import FileError
+from stream.portfolio.files import CutPointsFileError
 from stream.reading import ReadingError
 from stream.settings import Settings, SettingsError, load_settings
 
@@ -54,7 +55,7 @@ def errors_as_text(settings: Settings) -> Generator[None]:
     """End with a line instead of a traceback when a file, a setting or Kafka is to blame."""
     try:
         yield
-    except (FileError, SettingsError, PolicyError, ChurnModelError) as error:
+    except (FileError, SettingsError, PolicyError, ChurnModelError, CutPointsFileError) as error:
         fail(str(error), EXIT_USAGE)
     except (AdministrationError, CheckpointError, ClusterError, FollowerError, ReadingError) as error:
         fail(str(error))

@@ -3,6 +3,7 @@
 from models.churn_model import ChurnModelError
 from models.policy import PolicyError
 from stream.cli.shell import EXIT_USAGE, fail, settings_or_exit
+from stream.portfolio.files import CutPointsFileError
 from stream.settings import SettingsError
 
 
@@ -14,5 +15,5 @@ def worker() -> None:
 
     try:
         run_worker(settings)
-    except (SettingsError, PolicyError, ChurnModelError) as error:
+    except (SettingsError, PolicyError, ChurnModelError, CutPointsFileError) as error:
         fail(str(error), EXIT_USAGE)

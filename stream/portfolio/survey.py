@@ -6,7 +6,7 @@ from models.portfolio import CutPoints
 from processors.partition import Partition
 from processors.portfolio.census import take
 from processors.portfolio.cutting import cut_points
-from stream.portfolio.pace import Pace
+from stream.portfolio.recount import Recount
 
 
 class Survey:
@@ -20,7 +20,7 @@ class Survey:
         self.version = 0
         """Of the last cut points."""
         self._classes = classes
-        self._pace = Pace()
+        self._last = Recount()
         self._figures: dict[str, bytes] = {}
         self._changed: dict[str, Partition] = {}
         self._new_accounts = 0
@@ -33,11 +33,11 @@ class Survey:
 
     def is_due(self, day: int) -> bool:
         """Tell whether the accounts are to be counted again, now that a day has come."""
-        return self._pace.is_due(day, len(self._figures) + self._new_accounts)
+        return self._last.is_due(day, len(self._figures) + self._new_accounts)
 
     def turns(self, day: int) -> bool:
         """Tell whether a day is later than that of the last count."""
-        return self._pace.day is not None and day > self._pace.day
+        return self._last.day is not None and day > self._last.day
 
     def take(self, as_of_day: int) -> CutPoints:
         """Count all accounts as they are, and draw the next cut points."""
@@ -49,6 +49,6 @@ class Survey:
                 self._figures[account_id] = pack_figures(state)
         self._changed.clear()
         self._new_accounts = 0
-        self._pace.counted(as_of_day, len(self._figures))
+        self._last.counted(as_of_day, len(self._figures))
         self.version += 1
         return cut_points([take(b"".join(self._figures.values()), as_of_day)], self.version, self._classes)

@@ -23,6 +23,7 @@ from stream.replay import Replay
 from stream.sending import end_of_day_ms
 from stream.settings import Settings
 from stream.simulation.export import file_of
+from tests.support.cuts import MADE_UP
 from tests.support.deployment import PARTITIONS, Deploy, differences, published_by_replay
 from tests.support.rubbish import RECORD_BYTES_MAX, Bad, rubbish
 from tests.support.topics import headers_of
@@ -102,7 +103,7 @@ def test_ten_thousand_bad_records_become_dead_letters_and_touch_nothing(
     """Each is a dead letter once, unchanged, with its reason and origin; the good ones come out as their replay."""
     files = _company(tmp_path)
     now_ms = time.time_ns() // 1_000_000
-    replay = Replay(Context(Policy(reporting_currency="GBP")), now_ms, partitions=PARTITIONS)
+    replay = Replay(Context(Policy(reporting_currency="GBP"), cuts=MADE_UP), now_ms, partitions=PARTITIONS)
     summary = replay.run(files, tmp_path / "replay", lambda _: None)
     deployment = deploy()
     chance = Random(pytestconfig.getoption("hypothesis_seed"))

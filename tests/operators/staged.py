@@ -10,11 +10,14 @@ from confluent_kafka import Message, Producer
 
 from models.events import TOPIC_OF_TYPE, InputTopic
 from models.policy import Policy
+from models.portfolio import encode_census
 from processors.context import Context
 from processors.partition import Partition
-from stream.checkpoint import CHECKPOINT_KEY, Checkpoint, encode, encode_mark, erased_key
+from processors.portfolio.census import publishable, rows_of, take
+from processors.portfolio.cutting import cut_points
+from stream.checkpoint import CHECKPOINT_KEY, CensusStep, Checkpoint, encode
 from stream.cluster import Cluster
-from stream.handling import Place
+from stream.portfolio.part import Offer
 from stream.reading import PartitionReader
 from stream.records import OutRecord
 from stream.restore import Restored
@@ -33,7 +36,7 @@ class Staged:
 
     outputs: list[OutRecord] = field(default_factory=list)
     states: list[tuple[bytes, bytes | None]] = field(default_factory=list)
-    """Packed states and erasure marks, with the keys of the state topic."""
+    """Packed states, erasure marks and cut points, with the keys of the state topic."""
     checkpoint: Checkpoint | None = None
 
 
@@ -83,23 +86,34 @@ def stage(settings: Settings, policy: Policy, batch_records: int = 2) -> list[St
             end = cluster.range_of(names.of_input(topic), 0).end
             messages += [(topic, message) for message in reader.until(end)]
     messages.sort(key=lambda one: one[1].timestamp()[1])
-    place = Place(0, cluster.partitions, {topic: cluster.topic_ids[names.of_input(topic)] for topic in InputTopic})
     restored = Restored(Partition(Context(policy)), dict.fromkeys(InputTopic, 0), None, 0, 0.0)
-    task = PartitionTask(place, restored, settings, lambda: time.time_ns() // 1_000_000)
+    task = PartitionTask(cluster.place(0), restored, settings, lambda: time.time_ns() // 1_000_000)
     staged = [_transaction(task, messages[at : at + batch_records]) for at in range(0, len(messages), batch_records)]
     return [*staged, _transaction(task, [])]
 
 
+def _count(task: PartitionTask) -> None:
+    """Publish a census of what is committed, and go by cut points drawn from it."""
+    accounts = task.accounts
+    counted = take(rows_of(accounts.packed_states()), accounts.context.day_of(accounts.clock_ms))
+    record = encode_census(publishable(counted))
+    task.part.offer(Offer(CensusStep(counted.as_of_day, counted.accounts), record, None))
+    cuts = cut_points([counted], task.part.version + 1, accounts.context.policy.classes)
+    task.part.adopt(accounts.context.with_cuts(cuts), is_drawn=True)
+
+
 def _transaction(task: PartitionTask, messages: list[tuple[InputTopic, Message]]) -> Staged:
     staged = Staged()
+    if len(task.accounts):
+        # More often than a worker: whatever follows from new cut points is in every test.
+        _count(task)
     for topic, message in messages:
         task.process(topic, [message], staged.outputs.append)
     while task.tick(SLICE, staged.outputs.append) == SLICE:
         pass
     task.publish_snapshots(SLICE, staged.outputs.append)
     changes = task.accounts.changes()
-    staged.states += [(account_id.encode(), packed) for account_id, packed in changes.states.items()]
-    staged.states += [(erased_key(key), encode_mark(mark)) for key, mark in changes.erased.items()]
+    *staged.states, _ = task.changelog(changes)
     staged.checkpoint = task.checkpoint()
     task.committed(changes)
     return staged

@@ -14,11 +14,12 @@ from typer.testing import CliRunner
 from models.codec import pack, unpack
 from models.events import InputTopic
 from models.policy import Policy
+from models.portfolio import decode_cut_points, encode_cut_points
 from processors.context import Context
 from stream.administration import Administration
 from stream.audit.auditing import Audit
 from stream.audit.report import Fault, PartitionReport
-from stream.checkpoint import ReadStep
+from stream.checkpoint import CUT_POINTS_KEY, ReadStep
 from stream.cli import app
 from stream.records import OutRecord
 from stream.settings import Settings, load_settings
@@ -185,13 +186,24 @@ def _repeated_transaction(staged: list[Staged]) -> None:
 def _skipped_records(staged: list[Staged]) -> None:
     one = staged[4]
     assert one.checkpoint is not None
-    steps = [
-        msgspec.structs.replace(step, from_offset=step.from_offset + 1, records=step.records - 1)
-        if isinstance(step, ReadStep) and index == 0
-        else step
-        for index, step in enumerate(one.checkpoint.steps)
-    ]
+    first = next(step for step in one.checkpoint.steps if isinstance(step, ReadStep))
+    skipped = msgspec.structs.replace(first, from_offset=first.from_offset + 1, records=first.records - 1)
+    steps = [skipped if step is first else step for step in one.checkpoint.steps]
     one.checkpoint = msgspec.structs.replace(one.checkpoint, steps=steps)
+
+
+def _other_cuts(staged: list[Staged]) -> None:
+    one = staged[4]
+    index = next(index for index, (key, _) in enumerate(one.states) if key == CUT_POINTS_KEY)
+    cuts = decode_cut_points(one.states[index][1] or b"")
+    assert cuts.revenue is not None
+    larger = msgspec.structs.replace(cuts.revenue, accounts=100 * cuts.revenue.accounts)
+    one.states[index] = CUT_POINTS_KEY, encode_cut_points(msgspec.structs.replace(cuts, revenue=larger))
+
+
+def _unreadable_cuts(staged: list[Staged]) -> None:
+    one = staged[4]
+    one.states[:] = [(key, b"\xff" if key == CUT_POINTS_KEY else value) for key, value in one.states]
 
 
 def _other_clock(staged: list[Staged]) -> None:
@@ -237,6 +249,8 @@ def test_nothing_is_found_where_nothing_is_planted(settings: Settings) -> None:
         pytest.param(_lost_transaction, Fault.GAP, "were never read", id="a lost transaction"),
         pytest.param(_repeated_transaction, Fault.OVERLAP, "were read twice", id="a transaction twice"),
         pytest.param(_skipped_records, Fault.GAP, "were never read", id="a record that was not read"),
+        pytest.param(_other_cuts, Fault.STATE, "differs in ", id="cut points that are not those of the states"),
+        pytest.param(_unreadable_cuts, Fault.STATE, "newer than", id="cut points that cannot be read"),
         pytest.param(_other_clock, Fault.CHECKPOINT, "the clock is", id="a clock that nothing moved"),
     ],
 )
@@ -302,11 +316,28 @@ def test_the_whole_log_can_be_demanded(variables: dict[str, str], settings: Sett
     assert "2 transactions could not be audited: the state topic was compacted" in strict.output
 
 
+def test_lost_cut_points_are_told(settings: Settings) -> None:
+    """What was compared with cut points that are gone is taken as it is, until others are adopted."""
+    staged = stage(settings, POLICY)
+    one = staged[5]
+    one.states[:] = [(key, value) for key, value in one.states if key != CUT_POINTS_KEY]
+    write(settings, staged)
+
+    report = _audit(settings)
+
+    # The transaction after it adopts others, but it is not known under which ones it began.
+    assert report.taken == {
+        "cut points that were adopted are gone from the state topic": 1,
+        "the cut points in force are gone from the state topic": 1,
+    }
+    assert (report.named, report.audited) == ([], len(staged) - 2)
+
+
 def test_a_policy_that_is_not_known_is_asked_for(settings: Settings) -> None:
     """What was decided under a policy that the audit does not have is taken as it is, and the policy is named."""
     staged = stage(settings, POLICY)
     write(settings, staged)
-    other = Policy(reporting_currency="GBP", revision=2, window_days=(30, 90))
+    other = Policy(reporting_currency="GBP", revision=2, window_days=(30, 90, 366))
 
     report = _audit(settings, other)
 

@@ -16,6 +16,7 @@ from confluent_kafka import Message
 from stream.administration import Administration
 from stream.replay import CHURN_RISK_FILE, SNAPSHOTS_FILE, TIER_CHANGES_FILE
 from stream.settings import Settings, load_settings
+from tests.support.cuts import write_cuts
 from tests.support.polling import eventually
 from tests.support.topics import StateView, latest, read_topic, text_of
 from tests.support.worker import WorkerProcess, run_command, started_command
@@ -70,6 +71,8 @@ class Deployment:
             "ACCOUNT_HEALTH_PARTITIONS": str(PARTITIONS),
             "ACCOUNT_HEALTH_REPORTING_CURRENCY": "GBP",
             "ACCOUNT_HEALTH_CLOCK": "event",
+            # as `replayed`; empty for a portfolio that is counted
+            "ACCOUNT_HEALTH_CUT_POINTS_FILE": str(write_cuts(folder)),
             # the shortest that is allowed, so that a test need not wait for what a silent worker held
             "ACCOUNT_HEALTH_SESSION_TIMEOUT_MS": "6000",
             "ACCOUNT_HEALTH_SNAPSHOT_INTERVAL_MS": "0",
@@ -163,8 +166,9 @@ Deploy = Callable[..., Deployment]
 
 
 def replayed(files: Iterable[Path], out: Path, *options: str) -> Published:
-    """Run `account-health replay` and read what it wrote."""
-    run_command({}, "replay", *map(str, files), "--out", str(out), *options)
+    """Run `account-health replay` with the cut points of a deployment, and read what it wrote."""
+    cuts = write_cuts(out.parent)
+    run_command({}, "replay", *map(str, files), "--out", str(out), "--cut-points", str(cuts), *options)
     return published_by_replay(out)
 
 

@@ -10,7 +10,7 @@ from confluent_kafka.admin._listoffsets import OffsetSpec
 from models.codec import header
 from models.events import InputTopic
 from processors.context import DAY_MS
-from stream.checkpoint import CHECKPOINT_KEY, Checkpoint, decode, mark_key_of
+from stream.checkpoint import CHECKPOINT_KEY, CUT_POINTS_KEY, Checkpoint, decode, mark_key_of
 from stream.settings import Settings
 from tests.support.polling import eventually
 
@@ -149,7 +149,7 @@ class StateView:
             if key == CHECKPOINT_KEY:
                 assert value is not None
                 self.checkpoints[partition] = decode(value)
-            elif mark_key_of(key) is None:
+            elif key != CUT_POINTS_KEY and mark_key_of(key) is None:
                 self.states[key.decode()] = value
                 self._partition_of[key.decode()] = partition
 
