@@ -34,6 +34,7 @@ SHARE: Final = units.PercentUnit
 SECONDS: Final = units.Seconds
 BYTES: Final = units.BytesIEC
 COUNT: Final = units.Short
+"""Shown without decimals: an increase is drawn out to the ends of its range, and so no whole number."""
 
 GREEN: Final = "green"
 YELLOW: Final = "#EAB839"
@@ -45,6 +46,10 @@ _SINKS: Final = (
 )
 """Variables for the processes beside the workers, and a metric that only they export."""
 
+_STARTS: Final = (
+    'process_start_time_seconds{job=~"$job", instance=~"$instance"} * 1000 '
+    "* on (job, instance) group_left (revision, version) account_health_policy_info"
+)
 Panel = Builder[models.Panel]
 
 
@@ -149,7 +154,7 @@ def figure(
     text: common_models.BigValueTextMode = common_models.BigValueTextMode.AUTO,
 ) -> Panel:
     """Make one large number; with limits it is coloured by them, with `below` it is bad under the limit."""
-    return (
+    panel = (
         stat.Panel()
         .title(title)
         .description(description)
@@ -164,11 +169,12 @@ def figure(
         .thresholds((limits or Limits()).build(below=below))
         .targets(_targets([query], instant=True))
     )
+    return panel.decimals(0) if unit == COUNT else panel
 
 
 def bars(title: str, description: str, unit: str, *queries: Query, span: int = WIDTH // 3) -> Panel:
     """Make a bar for each series, of its present value."""
-    return (
+    panel = (
         bargauge.Panel()
         .title(title)
         .description(description)
@@ -185,6 +191,7 @@ def bars(title: str, description: str, unit: str, *queries: Query, span: int = W
         .thresholds(Limits().build())
         .targets(_targets(queries, instant=True))
     )
+    return panel.decimals(0) if unit == COUNT else panel
 
 
 def heat(title: str, description: str, unit: str, query: Query, *, span: int = WIDTH // 3) -> Panel:
@@ -334,10 +341,7 @@ def _starts() -> dashboard.AnnotationQuery:
         .datasource(source())
         .enable(True)
         .icon_color("purple")
-        .expr(
-            'process_start_time_seconds{job=~"$job", instance=~"$instance"} * 1000 '
-            "* on (job, instance) group_left (revision, version) account_health_policy_info"
-        )
+        .target(_target(Query(_STARTS), "starts"))
         .title_format("{{instance}} started")
         .text_format("policy {{version}}, revision {{revision}}")
         .use_value_for_time(True)

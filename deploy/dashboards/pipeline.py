@@ -105,7 +105,7 @@ def _now(board: Dashboard) -> None:
             limits=Limits(1, 2),
         )
     )
-    board.with_panel(alerts(WIDTH))
+    board.with_panel(alerts(WIDTH, height=6))
 
 
 def _throughput(board: Dashboard) -> None:

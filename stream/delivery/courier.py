@@ -115,8 +115,8 @@ class Courier:
                 wait_jitter=min(_JITTER_SECONDS, self._destination.backoff_seconds_max),
             ):
                 with attempt:
-                    await self._admission()
                     async with self._slots:
+                        await self._admission()
                         if self._erasures.holds(event.account_id, event.incarnation):
                             _log.info("dropped: the account was erased", extra=self._where(delivery))
                             return Result(Disposal.ERASED)

@@ -184,7 +184,7 @@ def test_the_variables_of_the_dashboards_have_values(server: Prometheus, name: s
 
 def test_starts_are_marked_on_the_dashboards(server: Prometheus, worker: WorkerProcess) -> None:
     """The annotation gives the moment of the start, in milliseconds, with the policy."""
-    (found,) = {one["expr"] for board in dashboards().values() for one in board["annotations"]["list"]}
+    (found,) = {one["target"]["expr"] for board in dashboards().values() for one in board["annotations"]["list"]}
     (series,) = server.query(filled(found))
     started = datetime.fromtimestamp(float(series["value"][1]) / 1000, UTC)
 
