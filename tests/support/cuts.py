@@ -37,7 +37,8 @@ MADE_UP: Final = _made_up()
 
 
 def write_cuts(folder: Path) -> Path:
-    """Write them into a folder."""
+    """Write them into a folder, which is made if need be."""
+    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"made-up-{CUT_POINTS_FILE}"
     path.write_bytes(cut_points_to_json(MADE_UP))
     return path
