@@ -157,11 +157,15 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--database", type=Path, default=Path("received.db"))
+    parser.add_argument("--secret-file", type=Path, help="instead of the variable RECEIVER_SECRET")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     try:
         # Several, with spaces, while the sender changes from one to another.
-        secrets = os.environ.get("RECEIVER_SECRET", "").split()
+        given = (
+            os.environ.get("RECEIVER_SECRET", "") if options.secret_file is None else options.secret_file.read_text()
+        )
+        secrets = given.split()
         keys = [base64.b64decode(one.removeprefix("whsec_"), validate=True) for one in secrets]
     except binascii.Error:
         keys = []

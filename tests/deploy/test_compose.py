@@ -3,6 +3,8 @@
 import json
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +16,7 @@ from typer.core import TyperGroup
 from typer.testing import CliRunner
 
 from stream.cli import app
+from stream.delivery.destinations import WebhookDestination, load_destinations
 from stream.settings import Settings, load_settings, policy_of
 from tests.deploy.files import (
     COMPOSE,
@@ -33,9 +36,15 @@ from tests.deploy.files import (
 SCHEMA: Final = Path(__file__).with_name("compose-spec.json")
 """Of the Compose specification, unchanged; the licence beside it, Apache 2.0, is its own."""
 DATA: Final = "/var/lib/account-health"
-PINNED: Final = re.compile(r"[\w./-]+:v?\d+\.\d+\.\d+(-[\w.]+)?(@sha256:[0-9a-f]{64})?")
+PINNED: Final = re.compile(r"[\w./-]+:v?\d+\.\d+\.\d+(-[\w.-]+)?(@sha256:[0-9a-f]{64})?")
 SECRET: Final = re.compile(r"PASSWORD|SECRET|TOKEN|CREDENTIAL|PRIVATE|API_?KEY", re.IGNORECASE)
-SECRET_FROM_OUTSIDE: Final = re.compile(r"\$\{\w+(:-|:\?[^}]*)?\}")
+SECRET_FROM_OUTSIDE: Final = re.compile(
+    r"""\$\{\w+ (:-|:\?[^}]*)? \}  # a variable of the shell
+    | \{[ ]?(file|environment)([ ]=|:)[ ]["\w/]+[ ]?\}  # where it is
+    | \[[a-z_]+\] | /run/secrets/\w+  # its name, and the place that Compose gives it""",
+    re.VERBOSE,
+)
+SIGNING_KEY: Final = "whsec_" + "a" * 40
 STOP_MARGIN_S: Final = 5
 """The worker has to have ended by itself, its last line written, before it is killed."""
 
@@ -193,7 +202,7 @@ def test_topics_are_those_of_the_worker() -> None:
     assert _settings("worker").replication_factor == 1, "there is one broker"
 
 
-@pytest.mark.parametrize("name", ["topics", "worker", "generator"])
+@pytest.mark.parametrize("name", ["topics", "worker", "delivery", "generator"])
 def test_clients_find_the_broker(name: str) -> None:
     """What talks to Kafka is given an address that the broker listens on and gives out itself."""
     kafka = environment(SERVICES["kafka"])
@@ -202,6 +211,42 @@ def test_clients_find_the_broker(name: str) -> None:
     assert f"INTERNAL://{servers}" in kafka["KAFKA_ADVERTISED_LISTENERS"].split(",")
     assert servers.split(":")[0] == "kafka"
     assert f"INTERNAL://:{servers.split(':')[1]}" in kafka["KAFKA_LISTENERS"].split(",")
+
+
+def test_the_delivery_and_its_receiver_fit(tmp_path: Path) -> None:
+    """The mounted destinations are valid, lead to the receiver's address, and both ends read the same secret."""
+    delivery, receiver = SERVICES["delivery"], SERVICES["receiver"]
+    mounted = ROOT / "deploy" / "delivery" / "destinations.toml"
+    secret = tmp_path / "receiver_secret"
+    secret.write_text(SIGNING_KEY, encoding="utf-8")
+    copied = tmp_path / mounted.name
+    text = mounted.read_text(encoding="utf-8")
+    copied.write_text(text.replace("/run/secrets/", f"{tmp_path}/"), encoding="utf-8")
+
+    (destination,) = load_destinations(copied, {}).values()
+
+    assert isinstance(destination, WebhookDestination)
+    assert destination.url == f"http://receiver:{ports(receiver)[0].container}"
+    assert delivery["secrets"] == receiver["secrets"] == list(COMPOSE["secrets"]) == [secret.name]
+    assert f"--secret-file=/run/secrets/{secret.name}" in receiver["command"]
+    assert f"--port={ports(receiver)[0].container}" in receiver["command"]
+    assert str(_settings("delivery").destinations_file) == f"/etc/account-health/{mounted.name}"
+    assert f"./{mounted.parent.relative_to(ROOT)}:/etc/account-health:ro" in delivery["volumes"]
+
+
+def test_the_receiver_runs_on_the_image_of_the_tests() -> None:
+    """Its Python is the one that our image is built on, and its script and options are there."""
+    receiver = SERVICES["receiver"]
+    argv = [str(ROOT / word.lstrip("/")) if word.endswith(".py") else word for word in receiver["command"]]
+
+    done = subprocess.run(
+        [sys.executable, *argv[1:], "--help"], check=False, capture_output=True, text=True, timeout=30
+    )
+
+    assert f"ARG PYTHON_IMAGE={receiver['image']}" in (ROOT / "deploy" / "Dockerfile").read_text(encoding="utf-8")
+    assert done.returncode == 0
+    for word in argv[2:]:
+        assert word.partition("=")[0] in done.stdout
 
 
 def test_commands_on_this_machine_find_the_broker() -> None:

@@ -97,8 +97,6 @@ def _adapted(addresses: dict[str, int]) -> dict[str, Any]:
     config: dict[str, Any] = read_yaml(PROMETHEUS_FILE)
     for name in ("scrape_interval", "scrape_timeout", "evaluation_interval"):
         config["global"][name] = _SCRAPE_INTERVAL
-    # Not in Compose: where to deliver to is nobody's default.
-    config["scrape_configs"].append({"job_name": "delivery"})
     config["rule_files"] = [str(PROMETHEUS_FILE.parent / pattern) for pattern in config["rule_files"]]
     for job in config["scrape_configs"]:
         job.pop("dns_sd_configs", None)
@@ -142,7 +140,7 @@ def test_the_targets_are_scraped(server: Prometheus) -> None:
     targets = server.ask("targets", state="active")["activeTargets"]
     groups = server.ask("rules")["groups"]
 
-    assert {target["labels"]["job"]: target["health"] for target in targets} == dict.fromkeys([*JOBS, "delivery"], "up")
+    assert {target["labels"]["job"]: target["health"] for target in targets} == dict.fromkeys(JOBS, "up")
     assert {target["lastError"] for target in targets} == {""}
     assert len(groups) == len(RULE_FILES)
     assert {rule["health"] for group in groups for rule in group["rules"]} == {"ok"}
