@@ -7,8 +7,14 @@ from typing import Any, Final, get_args
 from prometheus_client import CollectorRegistry
 from pydantic import BaseModel
 
+from models.codec import pack_figures
 from models.events import InputTopic
+from models.policy import Policy
 from models.reasons import Outcome, RefusalReason
+from models.state import AccountState
+from processors.context import Context
+from processors.portfolio.census import take
+from processors.portfolio.cutting import cut_points
 from stream import contract
 from stream.delivery.destinations import (
     DESTINATIONS_MAX,
@@ -229,6 +235,10 @@ def exported() -> CollectorRegistry:
     health.report({(names.of_input(topic), 0): Progress(0, 0) for topic in InputTopic})
     metrics.watch(health, names)
     metrics.set_brokers(Brokers(connected=0, round_trip_seconds=0, timeouts=0))
+    account = AccountState("A-1", days=[0], orders=[1], year_orders=1, year_revenue_minor=1)
+    policy = Policy(reporting_currency="EUR")
+    cuts = cut_points([take(pack_figures(account), as_of_day=0)], 1, policy.classes)
+    metrics.set_portfolio(Context(policy, cuts=cuts))
     return metrics.registry
 
 
