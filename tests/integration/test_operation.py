@@ -32,14 +32,15 @@ def documented() -> Documented:
     """Read the worker's table of the document, which is its first one, and that of the labels."""
     types, labels = {}, {}
     values: dict[str, set[str] | None] = {}
-    section = 1
+    section = ""
     for line in DOCUMENT.read_text(encoding="utf-8").splitlines():
-        section += line.startswith("## ")
+        if line.startswith("## "):
+            section = line.removeprefix("## ")
         cells = [cell.strip() for cell in line.strip("|").split("|")]
         names = [re.findall(r"`([^`]+)`", cell) for cell in cells]
-        if len(cells) == 4 and names[0] and section == 1:
+        if len(cells) == 4 and names[0] and not section:
             types[names[0][0]], labels[names[0][0]] = cells[1], set(names[2])
-        elif len(cells) == 2 and names[0] and (names[1] or cells[1] in {"a number", "text"}):
+        elif len(cells) == 2 and names[0] and section == "Labels":
             values[names[0][0]] = set(names[1]) or None
     return Documented(types, labels, values)
 
