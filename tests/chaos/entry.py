@@ -30,7 +30,8 @@ from stream.task import PartitionTask
 from stream.transactions import Transactions
 
 _PROGRAM: Final = Path(__file__)
-_QUICK: Final = {"session.timeout.ms": 3000, "heartbeat.interval.ms": 500}
+_BACK_SOON: Final = {"reconnect.backoff.max.ms": 500}
+_QUICK: Final = {"session.timeout.ms": 3000, "heartbeat.interval.ms": 500, **_BACK_SOON}
 _LOST: Final = frozenset(range(100, 1000, 20))
 """Which state records of a worker are lost by `Plant.STATE_LOST`."""
 
@@ -80,6 +81,9 @@ def _come_by(point: Breakpoint) -> None:
 
 class _StoppingProducer(Producer):
     """Stops before and after each part of a commit."""
+
+    def __init__(self, config: dict[str, Any], **more: Any) -> None:
+        super().__init__({**config, **_BACK_SOON}, **more)
 
     def send_offsets_to_transaction(self, *arguments: Any, **more: Any) -> None:
         _come_by(Breakpoint.BEFORE_OFFSETS)

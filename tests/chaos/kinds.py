@@ -57,6 +57,10 @@ FAULTS: Final[dict[Kind, Callable[[Scene], Struck]]] = {
 }
 
 
+SLOW: Final = frozenset({Kind.HANG_LONG, Kind.RESTART_BROKER})
+"""Kinds that take long and differ little from another one."""
+
+
 def schedule(chance: Random, kinds: tuple[Kind, ...] = tuple(Kind)) -> Iterator[Kind]:
     """Yield kinds for ever, in random order, each as often as any other."""
     while True:

@@ -27,8 +27,10 @@ def last_line(run: Run) -> str:
 
 
 def write(run: Run, seed: int, path: Path) -> None:
-    """Write all that is known of a run."""
-    path.write_text(json.dumps(_content(run, seed), indent=1) + "\n", encoding="utf-8")
+    """Write all that is known of a run, each fault on a line of its own."""
+    head = json.dumps(_content(run, seed), indent=1).removesuffix("\n}")
+    faults = ",\n".join(f"  {json.dumps(one)}" for one in run.attempts)
+    path.write_text(f'{head},\n "faults": [\n{faults}\n ]\n}}\n', encoding="utf-8")
 
 
 def _content(run: Run, seed: int) -> dict[str, Any]:
@@ -59,7 +61,6 @@ def _content(run: Run, seed: int) -> dict[str, Any]:
             "compared": dict(sorted(run.verdict.compared.items())),
             "applications": run.judged,
         },
-        "faults": run.attempts,
     }
 
 

@@ -9,7 +9,7 @@ from tests.chaos.application import Application, Place, Positions
 from tests.chaos.feeding import Feeder
 from tests.support.broker import KafkaBroker
 
-_BURST: Final = range(600, 1500)
+_BURST: Final = range(400, 1000)
 """Records that are sent just before a fault."""
 _LEAD_PART_MAX: Final = 3
 """At most one of so many of them is processed when it strikes."""
