@@ -32,6 +32,8 @@ _LEADER_MOVES: Final = frozenset(
         # A broker that was restarted hears of its leadership a little later than its clients.
         KafkaError.UNKNOWN_LEADER_EPOCH,
         KafkaError.OFFSET_NOT_AVAILABLE,
+        # The client's own: it knows of no leader.
+        KafkaError._NOENT,  # noqa: SLF001  # its only name
     }
 )
 _ENDS: Final = (OffsetSpec.earliest(), OffsetSpec.latest())  # type: ignore[no-untyped-call]  # the client's
@@ -98,6 +100,8 @@ class Brokers:
                 if error.args[0].code() not in _LEADER_MOVES or time.monotonic() > deadline:
                     raise
             time.sleep(_RETRY_SECONDS)
+            # It keeps what it knows of a leader for minutes, also when that is refused.
+            self._admin.list_topics(topic, timeout=_TIMEOUT_SECONDS)
 
     def _partitions_of(self, name: str) -> int:
         topic = self._admin.list_topics(name, timeout=_TIMEOUT_SECONDS).topics[name]

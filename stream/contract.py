@@ -47,7 +47,7 @@ from stream.topics import (
 
 Schema = dict[str, Any]
 
-OPEN_ENUMS: Final = frozenset({"ChurnReason"})
+OPEN_ENUMS: Final = frozenset({"AccountType", "ChurnReason", "RfmSegment"})
 """Lists that grow with a release: a subscriber shows what it does not know. Members of all others are final."""
 OPEN_ENUM: Final = "x-extensible-enum"
 """In the place of `enum`, so that a validator accepts what comes later."""

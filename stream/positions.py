@@ -126,8 +126,14 @@ def last_checkpoint(cluster: Cluster, settings: Settings, partition: int) -> Che
         records *= _TAIL_GROWTH
 
 
-def look(cluster: Cluster, settings: Settings, partition: int) -> PartitionStanding:
-    """See where a partition stands; a worker may be at work on it.
+def look(cluster: Cluster, settings: Settings, partition: int, *, at_work: bool = True) -> PartitionStanding:
+    """See where a partition stands.
+
+    Args:
+        cluster: the topics.
+        settings: of the application.
+        partition: its number.
+        at_work: whether a worker may be at work on it; what does not agree is then looked at again for a while.
 
     Raises:
         CheckpointError: if this release cannot read the checkpoint.
@@ -141,7 +147,7 @@ def look(cluster: Cluster, settings: Settings, partition: int) -> PartitionStand
         # A worker that commits meanwhile moves both: they agree if the checkpoint lies between two looks at the group.
         committed = {topic: _between(topic, checkpoint, before, after) for topic in InputTopic}
         standing = _standing(cluster, settings, partition, checkpoint, committed)
-        if not standing.disagrees() or time.monotonic() > deadline:
+        if not at_work or not standing.disagrees() or time.monotonic() > deadline:
             return standing
         time.sleep(_RETRY_SECONDS)
 

@@ -12,7 +12,7 @@ from stream.fetching import fetch
 from stream.settings import Settings
 
 _BATCH_RECORDS: Final = 2000
-_POLL_SECONDS: Final = 0.1
+_POLL_SECONDS: Final = 0.02
 _QUEUED_KBYTES: Final = 16_384
 _PATIENCE_SECONDS: Final = 30.0
 

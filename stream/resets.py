@@ -73,14 +73,14 @@ class Resets:
             members = self._members()
 
     def to_checkpoint(self) -> list[TopicPartition]:
-        """Return the offsets that the checkpoints hold; nothing is set yet.
+        """Return the offsets that the checkpoints hold, once there are no members; nothing is set yet.
 
         Raises:
             ResetRefusedError: if nobody can read on from one of them.
         """
         offsets: list[TopicPartition] = []
         for partition in range(self._cluster.partitions):
-            standing = look(self._cluster, self._settings, partition)
+            standing = look(self._cluster, self._settings, partition, at_work=False)
             if (problem := _unusable(standing)) is not None:
                 raise ResetRefusedError(problem)
             offsets += [

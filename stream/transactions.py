@@ -1,6 +1,7 @@
 """The one transaction of a worker: outputs, changelog, checkpoints and offsets become visible together."""
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
@@ -16,6 +17,8 @@ _QUEUE_RECORDS_MAX: Final = 400_000
 _QUEUE_KILOBYTES_MAX: Final = 1_048_576
 _CALL_TIMEOUT_SECONDS: Final = 30.0
 _RETRIES_MAX: Final = 5
+_MARGIN_SECONDS: Final = 5.0
+"""Beyond the time after which the broker has aborted a transaction: a commit has failed by then, whatever it says."""
 
 
 class TransactionAbortedError(RuntimeError):
@@ -33,6 +36,7 @@ class Transactions:
         self._broken = False
         # A thread of its own: whatever else blocks, a commit goes on.
         self._thread = ThreadPoolExecutor(1, "commit")
+        self._patience_seconds = settings.transaction_timeout_ms / 1000 + _MARGIN_SECONDS
         self._producer = Producer(
             {
                 "bootstrap.servers": settings.bootstrap_servers,
@@ -127,14 +131,16 @@ class Transactions:
         )
         self._retried(self._producer.commit_transaction)
 
-    @staticmethod
-    def _retried(call: Callable[[float], None]) -> None:
-        # librdkafka waits and backs off within each call; what it calls retriable may be called again as it is.
+    def _retried(self, call: Callable[[float], None]) -> None:
+        # librdkafka waits and backs off within each call; what it calls retriable may be called again as it is. After
+        # an outage one may wait for an answer that does not come: another process gets its own at once.
+        deadline = time.monotonic() + self._patience_seconds
         for attempt in range(1, _RETRIES_MAX + 1):
             try:
-                call(_CALL_TIMEOUT_SECONDS)
+                call(max(0.0, deadline - time.monotonic()))
             except KafkaException as error:
-                if not error.args[0].retriable() or attempt == _RETRIES_MAX:
+                late = attempt == _RETRIES_MAX or time.monotonic() >= deadline
+                if late or not error.args[0].retriable():
                     raise
             else:
                 return

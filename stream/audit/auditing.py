@@ -17,7 +17,6 @@ from stream.audit.ledger import (
     SNAPSHOT,
     TOMBSTONE,
     Expected,
-    Found,
     Identity,
     Ledger,
     digest_of,
@@ -169,25 +168,26 @@ class Audit:
                 report.fault(Fault.UNEXPECTED, f"nothing led to {found.identity} at {found.where}")
         for name in accounts.account_ids():
             if name not in later_erased:
-                self._check_last_snapshot(name, ledger.last_snapshot(name), replayer, report)
+                self._check_last_snapshot(name, ledger, replayer, report)
         for name in ledger.names_with_snapshots(partition):
             last = ledger.last_snapshot(name)
             gone = accounts.get(name) is None and name not in later_erased
             if gone and last is not None and ledger.is_expected(last.identity):
                 report.fault(Fault.SNAPSHOT, f"{last.identity} at {last.where} is the last, and it was erased")
 
-    def _check_last_snapshot(self, name: str, found: Found | None, replayer: Replayer, report: PartitionReport) -> None:
+    def _check_last_snapshot(self, name: str, ledger: Ledger, replayer: Replayer, report: PartitionReport) -> None:
         state = replayer.accounts.get(name)
         assert state is not None, "only committed accounts are asked for"
         if not state.published_revision:
             return
+        # Not the state's revision: a snapshot that would tell nothing new is not published.
+        found, expected = ledger.last_snapshot(name), ledger.last_expected_snapshot(name)
         if found is None:
             report.fault(Fault.SNAPSHOT, f"{name} has none")
         elif found.identity.kind == TOMBSTONE:
             report.fault(Fault.SNAPSHOT, f"{name} is removed at {found.where}, and was not erased")
-        elif (found.identity.incarnation, found.identity.number) < (state.incarnation, state.published_revision):
-            text = f"{name}: the last is {found.identity} at {found.where}, the state's is {state.published_revision}"
-            report.fault(Fault.SNAPSHOT, text)
+        elif expected is not None and found.identity[2:] < expected[2:]:
+            report.fault(Fault.SNAPSHOT, f"{name}: the last is {found.identity} at {found.where}, not {expected}")
 
     def _expired(self, one: Expected) -> bool:
         """Tell whether an output is older than what its topic still holds of its partition."""

@@ -212,6 +212,15 @@ class Ledger:
         ).fetchone()
         return row is not None
 
+    def last_expected_snapshot(self, name: str) -> Identity | None:
+        """Give the newest snapshot of an account that should be there; None if nothing is known of any."""
+        row = self._base.execute(
+            "SELECT kind, name, incarnation, number FROM expected WHERE name = ? AND kind = ? "
+            "ORDER BY incarnation DESC, number DESC LIMIT 1",
+            (name, SNAPSHOT),
+        ).fetchone()
+        return None if row is None else Identity(*row)
+
     def newest_snapshot(self, name: str) -> tuple[int, int] | None:
         """Give incarnation and revision of an account's newest snapshot that is there."""
         row: tuple[int, int] | None = self._base.execute(

@@ -14,7 +14,7 @@ from stream.topics import group_id
 from tests.support.deployment import Deploy, Deployment
 from tests.support.polling import eventually
 from tests.support.sending import send
-from tests.support.topics import quiet_admin
+from tests.support.topics import delete_topic, quiet_admin
 from tests.support.worker import WorkerProcess
 
 END_S: Final = 40.0
@@ -36,8 +36,7 @@ def test_a_topic_that_is_missing(deploy: Deploy) -> None:
     deployment = deploy()
     names = deployment.settings.topics
     admin = quiet_admin(deployment.settings)
-    admin.delete_topics([names.churn_risk])[names.churn_risk].result(10)
-    eventually(lambda: names.churn_risk not in admin.list_topics(timeout=5).topics, "the topic is gone")
+    delete_topic(admin, names.churn_risk)
 
     line = refusal(deployment.worker())
 
@@ -156,8 +155,7 @@ def _send(deployment: Deployment, topic: InputTopic, count: int, **fields: str) 
 
 
 def _recreate(admin: AdminClient, name: str, partitions: int) -> None:
-    admin.delete_topics([name])[name].result(10)
-    eventually(lambda: name not in admin.list_topics(timeout=5).topics, "the topic is gone")
+    delete_topic(admin, name)
 
     def made() -> bool:
         try:

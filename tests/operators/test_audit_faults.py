@@ -43,8 +43,10 @@ EVENTS: Final[list[Event | bytes]] = [
     order("A-1", 500),
     order("A-1", 3000),
     order("A-1", 510),
+    *(event("B-1", 512, "survey.answered", kind="csat", score=5, note=note) for note in "abc"),
 ]
-"""Late ones, refused ones, one without a rate, an erasure and what comes after it, long silence, one too far ahead."""
+"""Late ones, refused ones, one without a rate, an erasure and what comes after it, long silence, one too far ahead, one
+that a snapshot tells nothing new of."""
 
 
 @pytest.fixture

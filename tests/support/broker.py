@@ -27,6 +27,7 @@ _COMPLETE: Final = ".complete"
 
 _DOWNLOAD_TIMEOUT_S: Final = 600.0
 _FORMAT_TIMEOUT_S: Final = 60.0
+_TOOL_TIMEOUT_S: Final = 60.0
 _START_TIMEOUT_S: Final = 90.0
 _STOP_TIMEOUT_S: Final = 60.0
 
@@ -204,6 +205,16 @@ class KafkaBroker:
         """Stop it if it runs, and start it on the same data and port."""
         self.stop()
         self.start()
+
+    def run_tool(self, main: str, *arguments: str) -> str:
+        """Run one of Kafka's tools, by the class that its shell script starts; return what it printed."""
+        java = ["java", *self._jvm, "-cp", f"{_libraries()}/*"]
+        done = subprocess.run(
+            [*java, main, *arguments], check=False, capture_output=True, text=True, timeout=_TOOL_TIMEOUT_S
+        )
+        if done.returncode != 0:
+            raise RuntimeError(f"{main} {' '.join(arguments)}: {done.stdout}{done.stderr}")
+        return done.stdout
 
     def create_topics(self, *names: str, partitions: int = 4, config: Mapping[str, str] | None = None) -> None:
         """Create topics and wait until they can be written to."""

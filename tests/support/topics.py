@@ -17,6 +17,8 @@ from tests.support.polling import eventually
 _BATCH_RECORDS: Final = 10_000
 _READ_TIMEOUT_S: Final = 60.0
 _ASK_TIMEOUT_S: Final = 30.0
+_TRY_TIMEOUT_S: Final = 2.0
+"""The client waits for nothing when it asked while there was no leader: it has to ask again."""
 _END: Final = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # the client's
 
 
@@ -46,14 +48,22 @@ def ends(admin: AdminClient, topic: str, partitions: int, *, committed: bool = F
     asked = {TopicPartition(topic, number): _END for number in range(partitions)}
 
     def found() -> dict[int, int] | None:
-        futures = admin.list_offsets(asked, isolation_level=level, request_timeout=_ASK_TIMEOUT_S)
+        futures = admin.list_offsets(asked, isolation_level=level, request_timeout=_TRY_TIMEOUT_S)
         try:
             return {one.partition: future.result(_ASK_TIMEOUT_S).offset for one, future in futures.items()}
         except KafkaException:
-            # a broker that was restarted leads its partitions a little later than it answers
+            # a broker that was restarted leads its partitions a little later than it answers, and the client keeps what
+            # it knows of them for minutes
+            admin.list_topics(topic, timeout=_ASK_TIMEOUT_S)
             return None
 
     return eventually(found, f"the ends of {topic}", timeout_s=_ASK_TIMEOUT_S)
+
+
+def delete_topic(admin: AdminClient, name: str) -> None:
+    """Delete a topic, and wait until it can be made anew."""
+    admin.delete_topics([name])[name].result(_ASK_TIMEOUT_S)
+    eventually(lambda: name not in admin.list_topics(timeout=_ASK_TIMEOUT_S).topics, f"{name} is gone")
 
 
 class CommittedReader:

@@ -6,7 +6,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Self
@@ -20,6 +20,7 @@ COMMAND: Final = (sys.executable, "-c", "from stream.cli import main; main()")
 """The command line, run by this interpreter and not by whatever is on PATH."""
 
 _PORT: Final = re.compile(r"probes and metrics on port (\d+)")
+_STOPPED: Final = "State:\tT"
 _REQUEST_TIMEOUT_S: Final = 10.0
 _TAIL_CHARACTERS: Final = 6000
 
@@ -73,10 +74,18 @@ class WorkerProcess:
     The process ends with the test process, even when that is killed.
     """
 
-    def __init__(self, variables: Mapping[str, str], folder: Path, instance_id: str, *arguments: str) -> None:
+    def __init__(
+        self,
+        variables: Mapping[str, str],
+        folder: Path,
+        instance_id: str,
+        *arguments: str,
+        program: Sequence[str] = COMMAND,
+    ) -> None:
         self.instance_id: Final = instance_id
         self.folder: Final = folder / instance_id
         self.log_file: Final = folder / f"{instance_id}.log"
+        self._program = tuple(program)
         self.variables = {
             **variables,
             "ACCOUNT_HEALTH_INSTANCE_ID": instance_id,
@@ -92,6 +101,11 @@ class WorkerProcess:
     def running(self) -> bool:
         """Whether there is a process, and it has not ended."""
         return self._process is not None and self._process.poll() is None
+
+    @property
+    def paused(self) -> bool:
+        """Whether there is a process, and SIGSTOP holds it."""
+        return self.running and _STOPPED in Path(f"/proc/{self._pid}/status").read_text()
 
     @property
     def log(self) -> str:
@@ -116,7 +130,7 @@ class WorkerProcess:
         self._port = None
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
-                [*COMMAND, *self._arguments],
+                [*self._program, *self._arguments],
                 env=environment(self.variables),
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
@@ -154,6 +168,13 @@ class WorkerProcess:
         eventually(lambda: self.ask("/readyz")[0] == http.client.OK, "the worker is ready", timeout_s=timeout_s)
         return self
 
+    def last_words(self) -> str | None:
+        """Tell its exit code and its last line if it has ended by itself; None if it was killed or never ran."""
+        if self._process is None or (code := self.wait(0)) < 0:
+            return None
+        lines = self.log.splitlines()
+        return f"{code}: {lines[-1] if lines else ''}"
+
     def ask(self, path: str) -> tuple[int, str]:
         """Ask its HTTP server; return status and body, or 0 and nothing while there is none.
 
@@ -183,6 +204,11 @@ class WorkerProcess:
             for family in text_string_to_metric_families(text)
             for sample in family.samples
         }
+
+    @property
+    def _pid(self) -> int:
+        assert self._process is not None, f"{self.instance_id} was never started"
+        return self._process.pid
 
     def _find_port(self) -> int | None:
         if self._port is None and (found := _PORT.search(self.log)) is not None:

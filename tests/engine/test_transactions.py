@@ -1,0 +1,66 @@
+"""The worker's transaction when the broker does not answer."""
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any, Final
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException
+
+from stream import transactions
+from stream.settings import Settings
+from stream.transactions import Transactions
+
+TRANSACTION_TIMEOUT_MS: Final = 10_000
+PATIENCE_SECONDS: Final = 20.0
+
+
+class _Clock:
+    """A clock that passes when somebody waits."""
+
+    def __init__(self) -> None:
+        self.now_seconds = 0.0
+
+    def monotonic(self) -> float:
+        """Tell the time."""
+        return self.now_seconds
+
+
+class _Silent:
+    """A producer that waits in vain for an answer to whatever it asks."""
+
+    def __init__(self, clock: _Clock) -> None:
+        self._clock = clock
+
+    def begin_transaction(self) -> None:
+        """Begin."""
+
+    def send_offsets_to_transaction(self, offsets: Any, metadata: Any, timeout: float) -> None:
+        """Wait."""
+        del offsets, metadata
+        self._wait(timeout)
+
+    def abort_transaction(self, timeout: float) -> None:
+        """Wait."""
+        self._wait(timeout)
+
+    def _wait(self, timeout: float) -> None:
+        self._clock.now_seconds += timeout
+        raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "no answer", False, True, False))  # retriable
+
+
+@pytest.mark.parametrize("what", ["commit", "abort"])
+def test_a_transaction_that_is_not_answered_is_given_up_soon_after_the_broker_has_aborted_it(
+    what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker ends, and the next one goes on: it does not wait for minutes for what cannot be committed any more."""
+    clock = _Clock()
+    monkeypatch.setattr(transactions, "Producer", lambda *_, **__: _Silent(clock))
+    monkeypatch.setattr(transactions, "time", SimpleNamespace(monotonic=clock.monotonic))
+    tried = Transactions(Settings(transaction_timeout_ms=TRANSACTION_TIMEOUT_MS))
+    tried.begin()
+
+    with pytest.raises(KafkaException):
+        asyncio.run(tried.commit([], None) if what == "commit" else tried.abort())
+
+    assert TRANSACTION_TIMEOUT_MS / 1000 < clock.now_seconds < PATIENCE_SECONDS
