@@ -72,7 +72,8 @@ def test_a_run_that_was_killed_passes(deploy: Deploy, tmp_path: Path) -> None:
     """Killed twice in the middle, and audited while its successor works: what is committed follows from the steps."""
     deployment = deploy()
     _send(_simulate(tmp_path / "company"), deployment)
-    worker = deployment.worker(batch_records="100").start()
+    # Commits that are many and small: a worker that is fast must not be done before it is killed.
+    worker = deployment.worker(batch_records="10", commit_interval_ms="10", catch_up_commit_interval_ms="10").start()
     sent = deployment.view.sent()
     for part in (sent // 4, sent // 2):
         _wait_for(deployment, part)
@@ -156,6 +157,7 @@ def test_a_change_of_policy_passes_with_both_policies(deploy: Deploy, tmp_path: 
         ACCOUNT_HEALTH_REPORTING_CURRENCY="",
         ACCOUNT_HEALTH_POLICY_FILE=str(old),
         ACCOUNT_HEALTH_COMMIT_INTERVAL_MS="10",
+        ACCOUNT_HEALTH_CATCH_UP_COMMIT_INTERVAL_MS="10",
     )
     files = _simulate(tmp_path / "company")
     first, second = (_part(files, number, tmp_path) for number in range(2))
