@@ -14,7 +14,7 @@ UV_COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generat
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo bench bench-quick chaos test lint format dashboards lock clean
+.PHONY: help venv demo bench bench-quick bench-view chaos test lint format dashboards lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ bench: $(STAMP) ## measure everything against its peers on a Kafka of its own, m
 
 bench-quick: $(STAMP) ## measure the throughput of each contender once, under ten minutes
 	@$(BIN)/python -m benchmarks --quick $(ARGS)
+
+bench-view: $(STAMP) ## measure the Redis view and the API with a million accounts (needs redis-server too)
+	@$(BIN)/python -m benchmarks --only view $(ARGS)
 
 chaos: $(STAMP) ## let FAULTS=20 faults happen to workers and a Kafka of their own, and prove that nothing is lost or repeated (SEED=7)
 	@$(BIN)/python -m tests.chaos --faults $(FAULTS) $(if $(SEED),--seed $(SEED)) $(ARGS)

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any, Final
 
-from models.events import AccountEvent, OrderCompleted, ProfileUpdated
+from models.events import AccountEvent, OrderCompleted, ProfileUpdated, Ratings
 from models.fields import epoch_ms
 from models.outputs import OutputEvent
 from models.policy import Policy
@@ -40,7 +40,8 @@ def _lived() -> tuple[Snapshot, tuple[OutputEvent, ...]]:
         "segment": "upper mid-market",
         "owner": "Frida Lindqvist",
         "region": "Austria",
-        "ratings": {"brand_influence": {"value": 67, "rated_at": "2026-01-05"}},
+        "ratings": {name: {"value": 67, "rated_at": "2026-01-05"} for name in Ratings.model_fields},
+        "budget": {"amount": "20000", "currency": "EUR"},
     }
     profile = ProfileUpdated.model_validate(
         {

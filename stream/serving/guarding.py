@@ -13,7 +13,7 @@ from stream.serving.security import is_local_request
 from stream.serving.telemetry import ServeMetrics
 
 BODY_BYTES_MAX: Final = 64 * 1024
-TARGET_BYTES_MAX: Final = 8 * 1024
+TARGET_BYTES_MAX: Final = 24 * 1024
 """Path and query together."""
 _BODY_SECONDS_MAX: Final = 10.0
 _HEADERS: Final = {

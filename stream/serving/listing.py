@@ -10,7 +10,15 @@ from typing import Any, Final, NamedTuple
 
 from stream.serving.queries import AccountQuery
 from stream.view.arrangement import Dimension, Sort
-from stream.view.entry import NameMember, fold, id_of_order_member, name_members, read_name_member
+from stream.view.entry import (
+    NameMember,
+    SnapshotBody,
+    fold,
+    id_of_order_member,
+    name_members,
+    read_name_member,
+    values_of,
+)
 from stream.view.keys import CELL_DIMENSIONS, Keys
 
 SCANNED_MAX: Final = 40_000
@@ -59,6 +67,12 @@ def is_first_match(member: NameMember, name: str | None, prefix: bytes) -> bool:
     return member.text == min((one for one in texts if one.encode().startswith(prefix)), default=None)
 
 
+def passes(body: SnapshotBody, filters: Filters) -> bool:
+    """Tell whether an account has, in each of the dimensions, one of the values."""
+    held = set(values_of(body))
+    return all(any((dimension, value) in held for value in values) for dimension, values in filters.items())
+
+
 async def having_all(client: Any, keys: Keys, filters: Filters, ids: Sequence[bytes]) -> set[bytes]:
     """Tell which accounts have, in each of the dimensions, one of the values."""
     if not filters or not ids:
@@ -89,7 +103,7 @@ class _Source:
 
 
 class Walk:
-    """Merges the orders of several cells, or walks through the names.
+    """Merges the orders of several cells.
 
     Args:
         client: asynchronous, of Redis; answers in bytes.
@@ -105,12 +119,8 @@ class Walk:
         self._query = query
         self._scanned = 0
         self._prefix = None if query.search is None else fold(query.search).encode()
-        if query.sort is Sort.NAME:
-            ordered, self._filters = [keys.names], dict(query.filters)
-        else:
-            ordered = [keys.order(query.sort, cell) for cell in passing_cells(cells, query.filters)]
-            self._filters = {name: one for name, one in query.filters.items() if name not in CELL_DIMENSIONS}
-        self._sources = [_Source(key, after) for key in ordered]
+        self._filters: Filters = {name: one for name, one in query.filters.items() if name not in CELL_DIMENSIONS}
+        self._sources = [_Source(keys.order(query.sort, cell), after) for cell in passing_cells(cells, query.filters)]
 
     async def page(self) -> Found:
         """Find one page."""

@@ -12,7 +12,7 @@ from models.fields import from_epoch_ms
 from models.outputs import ChurnLevel
 from stream.serving.asking import Answer, Asking, available
 from stream.serving.errors import AccountNotFoundError, CursorExpiredError
-from stream.serving.listing import Found, Walk, having_all, id_of, is_first_match, passing_cells
+from stream.serving.listing import Found, Walk, id_of, is_first_match, passes, passing_cells
 from stream.serving.places import Place, read_place
 from stream.serving.portfolio import GROUPS, Totals, portfolio_of
 from stream.serving.queries import AccountQuery, decode_cursor, encode_cursor
@@ -21,7 +21,7 @@ from stream.serving.rows import CHANGE_ADAPTER, body_of, detail_of, row_of
 from stream.view import keys as names
 from stream.view.arrangement import Dimension, Sort
 from stream.view.entry import SnapshotBody, fold, order_of, read_name_member
-from stream.view.keys import CELL_DIMENSIONS, CELL_SORTS, Keys
+from stream.view.keys import CELL_DIMENSIONS, SET_DIMENSIONS, Keys
 from stream.view.packing import unpack
 from stream.view.totals import Total, read_total
 
@@ -72,8 +72,8 @@ class ViewReader:
             keys, totals = await self._totals(("cell", *(one.value for one in query.filters)))
             if query.search is not None and after is None and (exact := await self._by_id(keys, query)) is not None:
                 page = AccountPage(items=(row_of(exact),), next=None, total=1)
-            elif _is_gathered(query, totals):
-                page = await self._gathered(keys, query, after)
+            elif (narrow := _narrow(query, totals)) is not None:
+                page = await self._gathered(keys, query, narrow, after)
             else:
                 found = await Walk(self._client, keys, query, totals["cell"], after).page()
                 page = AccountPage(
@@ -166,20 +166,18 @@ class ViewReader:
     async def _by_id(self, keys: Keys, query: AccountQuery) -> SnapshotBody | None:
         """Find the account whose id was searched for, if it passes the filters."""
         assert query.search is not None
-        account_id = query.search.strip()
-        packed = await self._client.hget(keys.account(account_id), names.BODY)
-        if packed is None:
-            return None
-        passing = await having_all(self._client, keys, query.filters, [account_id.encode()])
-        return body_of(packed) if passing else None
+        packed = await self._client.hget(keys.account(query.search.strip()), names.BODY)
+        body = None if packed is None else body_of(packed)
+        return body if body is not None and passes(body, query.filters) else None
 
-    async def _gathered(self, keys: Keys, query: AccountQuery, after: bytes | None) -> AccountPage:
-        pipe = self._client.pipeline(transaction=False)
-        for dimension, values in query.filters.items():
-            pipe.sunion([keys.members(dimension, value) for value in sorted(values)])
-        ids: set[bytes] = set.intersection(*(set(one) for one in await pipe.execute()))
+    async def _gathered(
+        self, keys: Keys, query: AccountQuery, dimension: Dimension, after: bytes | None
+    ) -> AccountPage:
+        """Read the accounts that one filter leaves, and put in order those that pass the others too."""
+        sets = [keys.members(dimension, value) for value in sorted(query.filters[dimension])]
+        bodies = await self._bodies(keys, list(await self._client.sunion(sets)))
         ordered = sorted(
-            ((order_of(body, query.sort), body) for body in await self._bodies(keys, list(ids))),
+            ((order_of(body, query.sort), body) for body in bodies if passes(body, query.filters)),
             key=lambda one: one[0],
             reverse=query.descending,
         )
@@ -226,15 +224,15 @@ def _check_kept(place: Place, answer: Answer) -> None:
         raise CursorExpiredError(f"only the last {kept} changes are kept; begin without a cursor")
 
 
-def _is_gathered(query: AccountQuery, totals: Totals) -> bool:
-    """Tell whether one filter alone leaves few enough accounts to put them in order here."""
-    if query.sort not in CELL_SORTS:
-        return False
-    for dimension, values in query.filters.items():
-        held = totals[dimension.value]
-        if sum(held.get(value, Total()).accounts for value in values) <= GATHERED_MAX:
-            return True
-    return False
+def _narrow(query: AccountQuery, totals: Totals) -> Dimension | None:
+    """Give a filter that alone leaves few enough accounts to put them in order here; None if there is none."""
+    if query.search is not None:
+        return None
+    for dimension in SET_DIMENSIONS:
+        values, held = query.filters.get(dimension), totals.get(dimension.value, {})
+        if values and sum(held.get(value, Total()).accounts for value in values) <= GATHERED_MAX:
+            return dimension
+    return None
 
 
 def _total(query: AccountQuery, totals: Totals) -> int | None:

@@ -11,7 +11,7 @@ import msgspec
 
 from models.outputs import Abc, AccountType, ChurnLevel, Lifecycle, RfmSegment, Tier, Xyz
 from stream.view.arrangement import Dimension, Sort
-from stream.view.keys import CELL_SORTS, UNCLASSED
+from stream.view.keys import SET_DIMENSIONS, UNCLASSED
 
 NAME_STARTS_MAX: Final = 2
 """The first words of a name are found by their beginnings."""
@@ -127,20 +127,18 @@ class Entry(NamedTuple):
     """Where an account stands in the indexes."""
 
     cell: str
-    orders: tuple[bytes, ...]
-    """Its member of the ordered set of each of `CELL_SORTS`."""
+    orders: frozenset[tuple[Sort, bytes]]
+    """Its members of the ordered sets; of names it has several."""
     sets: frozenset[tuple[Dimension, str]]
     totals: frozenset[tuple[str, str]]
     """Groups and their values that count it."""
     revenue: int
     """In minor units, as the next one."""
     stake: int
-    names: frozenset[bytes]
-    """Its members of the names."""
 
 
 def order_of(body: SnapshotBody, sort: Sort) -> bytes:
-    """Give an account's member of an ordered set of `CELL_SORTS`."""
+    """Give an account's place in an order: its member, or the first of them."""
     match sort:
         case Sort.REVENUE:
             value = minor(body.longest.revenue)
@@ -151,31 +149,31 @@ def order_of(body: SnapshotBody, sort: Sort) -> bytes:
         case Sort.VALUE_AT_STAKE:
             value = minor(body.stake)
         case Sort.NAME:
-            raise ValueError("names are ordered among themselves")
+            return name_members(body.name, body.account_id.encode())[0]
     return order_member(value, body.account_id.encode())
 
 
 def entry_of(body: SnapshotBody) -> Entry:
     """Find an account's place in the indexes."""
-    account_id = body.account_id.encode()
     revenue, stake = minor(body.longest.revenue), minor(body.stake)
     abc = body.classes.abc_revenue or UNCLASSED
     cell = f"{body.tier}:{body.churn.level}:{abc}"
-    sets = frozenset(_sets(body))
+    values = values_of(body)
+    ranks: list[tuple[Sort, bytes]] = [(sort, order_of(body, sort)) for sort in Sort if sort is not Sort.NAME]
+    ranks += [(Sort.NAME, member) for member in name_members(body.name, body.account_id.encode())]
+    counted = [("cell", cell), *((dimension.value, value) for dimension, value in values), *_matrices(body, revenue)]
     return Entry(
         cell,
-        tuple(order_of(body, sort) for sort in CELL_SORTS),
-        sets,
-        frozenset(
-            {("cell", cell), *((dimension.value, value) for dimension, value in sets), *_matrices(body, revenue)}
-        ),
+        frozenset(ranks),
+        frozenset(one for one in values if one[0] in SET_DIMENSIONS),
+        frozenset(counted),
         revenue or 0,
         stake or 0,
-        frozenset(name_members(body.name, account_id)),
     )
 
 
-def _sets(body: SnapshotBody) -> list[tuple[Dimension, str]]:
+def values_of(body: SnapshotBody) -> list[tuple[Dimension, str]]:
+    """Give what an account has in each dimension; several types may be one account's."""
     profile, classes = body.profile or ProfileBody(), body.classes
     found = {
         Dimension.TIER: body.tier.value,

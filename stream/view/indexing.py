@@ -4,7 +4,7 @@ from collections import defaultdict
 from typing import Any, Final
 
 from stream.view.entry import Entry
-from stream.view.keys import CELL_SORTS, Keys
+from stream.view.keys import Keys
 from stream.view.totals import Total
 
 Totals = dict[str, dict[str, Total]]
@@ -84,7 +84,4 @@ def _ranks(keys: Keys, entry: Entry | None) -> set[tuple[str, bytes]]:
     """Give the ordered sets in which an account is, each with its member."""
     if entry is None:
         return set()
-    orders = zip(CELL_SORTS, entry.orders, strict=True)
-    return {(keys.order(sort, entry.cell), member) for sort, member in orders} | {
-        (keys.names, member) for member in entry.names
-    }
+    return {(keys.order(sort, entry.cell), member) for sort, member in entry.orders}

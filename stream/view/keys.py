@@ -14,8 +14,9 @@ CELLS: Final = tuple(f"{tier}:{level}:{abc}" for tier, level, abc in product(Tie
 goes together with what they are ordered by, and a list in which every account fails the filter would be searched to
 its end."""
 CELL_DIMENSIONS: Final = (Dimension.TIER, Dimension.CHURN_LEVEL, Dimension.ABC_REVENUE)
-"""The dimensions of a cell, in the order of its name; each has sets as the others have, too."""
-CELL_SORTS: Final = tuple(one for one in Sort if one is not Sort.NAME)
+"""The dimensions of a cell, in the order of its name."""
+SET_DIMENSIONS: Final = tuple(one for one in Dimension if one not in CELL_DIMENSIONS)
+"""The dimensions that have a set of account ids for each of their values."""
 
 # Fields of the hash of an account.
 BODY: Final = b"body"
@@ -77,7 +78,6 @@ class Keys:
     def __init__(self, application_id: str, build: bytes) -> None:
         self.build: Final = build
         self.prefix: Final = f"{root_of(application_id)}{build.decode()}:"
-        self.names: Final = f"{self.prefix}names"
         self.changes: Final = f"{self.prefix}changes"
 
     def account(self, account_id: str) -> str:

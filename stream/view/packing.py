@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 from models.events import Ratings
 from models.outputs import ChurnEvent, TierChanged
 from models.snapshots import Snapshot
+from processors.scorecard import COMPONENTS, PARTS
 
 _LAYOUT: Final = 1
 """To be raised with every change of what the view's keys hold and how."""
@@ -20,6 +21,12 @@ _KEYS: Final = ("30", "90", "365")
 """Of the mappings in a snapshot: the windows are the longest of them."""
 _STRINGS: Final = {"date": "2026-01-01", "date-time": "2026-01-01T00:00:00.000000Z"}
 _RATINGS: Final = "".join(f'"{name}":{{"value":0.0,"rated_at":"2026-' for name in Ratings.model_fields)
+_PARTS: Final = "".join(
+    f'{{"name":"{name}","score":50.0,"weight":15,"points":10.0,"parts":{{'
+    + ",".join(f'"{part}":100.0' for part in PARTS[first:last])
+    + "}},"
+    for name, first, last in COMPONENTS
+)
 _UNPACKED_BYTES_MAX: Final = 16 * 1_048_576
 
 
@@ -57,14 +64,14 @@ def _words(schema: dict[str, Any]) -> list[str]:
 
 
 def _dictionary() -> bytes:
-    parts: list[str] = [_RATINGS]
+    parts: list[str] = []
     # Deflate looks back from the end: what is there most often, the snapshot, comes last.
     for adapter in (TypeAdapter(ChurnEvent), TypeAdapter(TierChanged), TypeAdapter(Snapshot)):
         schema = adapter.json_schema()
         parts += _words(schema)
         for one in schema.get("anyOf", schema.get("oneOf", [schema])):
             parts.append(json.dumps(_skeleton(one, schema.get("$defs", {})), separators=(",", ":")))
-    return "".join(parts).encode()
+    return "".join([*parts, _RATINGS, _PARTS]).encode()
 
 
 _DICTIONARY: Final = _dictionary()

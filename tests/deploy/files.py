@@ -17,6 +17,9 @@ DATASOURCE_FILE: Final = ROOT / "deploy" / "grafana" / "provisioning" / "datasou
 OWN_IMAGE: Final = "account-health-stream"
 ENV_PREFIX: Final = "ACCOUNT_HEALTH_"
 
+API_KEYS: Final = {"ACCOUNT_HEALTH_API_READ_KEYS": "crm:" + "k" * 32}
+"""What the shell gives the API, which does not start without."""
+
 Service = dict[str, Any]
 
 _VARIABLE: Final = re.compile(r"\$\{(?P<name>\w+)(?::-(?P<default>[^}]*))?\}")

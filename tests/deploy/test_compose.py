@@ -17,8 +17,9 @@ from typer.testing import CliRunner
 
 from stream.cli import app
 from stream.delivery.destinations import WebhookDestination, load_destinations
-from stream.settings import Settings, load_settings, policy_of
+from stream.settings import Settings, SettingsError, load_settings, policy_of
 from tests.deploy.files import (
+    API_KEYS,
     COMPOSE,
     COMPOSE_FILE,
     OWN,
@@ -54,7 +55,7 @@ every_own_service = pytest.mark.parametrize("name", OWN)
 
 def _settings(name: str) -> Settings:
     """What a service of ours is told by the image and by the file together."""
-    return load_settings(settings_of(image_environment() | environment(SERVICES[name])))
+    return load_settings(settings_of(image_environment() | environment(SERVICES[name], API_KEYS)))
 
 
 def test_the_file_is_valid() -> None:
@@ -169,7 +170,7 @@ def test_no_file_holds_a_secret() -> None:
 @every_own_service
 def test_every_variable_is_a_setting(name: str) -> None:
     """A worker would start with these variables: each exists and has an allowed value."""
-    environ = image_environment() | environment(SERVICES[name])
+    environ = image_environment() | environment(SERVICES[name], API_KEYS)
 
     load_settings(environ)
 
@@ -187,6 +188,24 @@ def test_an_erasure_secret_is_passed_on() -> None:
 
     assert environment(SERVICES["worker"])[key] == ""
     assert environment(SERVICES["worker"], {key: "k" * 32})[key] == "k" * 32
+
+
+def test_the_api_is_not_served_without_a_key() -> None:
+    """It gets the keys of the shell, and does not start when the shell has none; it listens where it is published."""
+    with pytest.raises(SettingsError, match="without a key only this machine is served"):
+        load_settings(settings_of(image_environment() | environment(SERVICES["serve"])))
+
+    settings = _settings("serve")
+    assert settings.api_read_keys is not None
+    assert [port.container for port in ports(SERVICES["serve"])] == [settings.api_port]
+
+
+def test_the_view_and_the_api_find_redis() -> None:
+    """Both are given the address of the service, which keeps nothing and never evicts."""
+    command = SERVICES["redis"]["command"]
+
+    assert {_settings(name).redis_url for name in ("view", "serve")} == {"redis://redis:6379/0"}
+    assert command[command.index("--maxmemory-policy") + 1] == "noeviction"
 
 
 def test_the_worker_has_a_policy() -> None:

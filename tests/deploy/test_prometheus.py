@@ -9,6 +9,7 @@ import pytest
 from stream import probes
 from stream.settings import load_settings
 from tests.deploy.files import (
+    API_KEYS,
     DATASOURCE_FILE,
     OWN,
     PROMETHEUS_FILE,
@@ -59,7 +60,7 @@ def test_prometheus_reads_the_file() -> None:
 def test_every_process_of_ours_is_scraped(name: str) -> None:
     """Each service has a job of its name, which asks the name service for all of them, at their port."""
     (found,) = JOBS[name]["dns_sd_configs"]
-    settings = load_settings(settings_of(image_environment() | environment(SERVICES[name])))
+    settings = load_settings(settings_of(image_environment() | environment(SERVICES[name], API_KEYS)))
 
     assert found["names"] == [name]
     assert (found["type"], found["port"]) == ("A", settings.http_port)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from stream.view import keys as names
 from stream.view.account import HISTORY_MAX, account_of, read_history
 from stream.view.entry import decode_body, entry_of
-from stream.view.keys import CELL_SORTS, Keys
+from stream.view.keys import Keys
 from stream.view.packing import SCHEMA, unpack
 from stream.view.totals import Total
 from stream.view.writing import Batch, ViewConflictError, ViewWriter
@@ -58,10 +58,8 @@ def expected_indexes(bodies: dict[str, bytes]) -> dict[str, Any]:
     totals: dict[str, dict[str, Total]] = {}
     for account_id, value in bodies.items():
         entry = entry_of(decode_body(value))
-        for sort, member in zip(CELL_SORTS, entry.orders, strict=True):
+        for sort, member in entry.orders:
             found.setdefault(keys.order(sort, entry.cell).removeprefix(keys.prefix), set()).add(member)
-        for member in entry.names:
-            found.setdefault("names", set()).add(member)
         for dimension, one in entry.sets:
             found.setdefault(f"set:{dimension}:{one}", set()).add(account_id.encode())
         for group, one in entry.totals:
