@@ -14,7 +14,9 @@ from typing import Any, Final, Self
 import pytest
 import redis
 from fakeredis import TcpFakeServer
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+from redis.retry import Retry
 
 from tests.support.broker import free_port, guard
 from tests.support.polling import eventually
@@ -112,7 +114,7 @@ class RedisServer:
     def _answers(self) -> bool:
         assert self._process is not None
         assert self._process.poll() is None, "redis-server ended"
-        client = redis.Redis(port=self.port, socket_timeout=1, retry=None)
+        client = redis.Redis(port=self.port, socket_timeout=1, retry=Retry(NoBackoff(), 0))
         try:
             return bool(client.ping())
         except RedisError:
