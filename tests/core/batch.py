@@ -9,8 +9,10 @@ from decimal import Decimal, localcontext
 from fractions import Fraction
 from typing import Final, NamedTuple
 
+from models.churn_model import ChurnModel
 from models.events import TOPIC_OF_TYPE, AccountEvent, InputTopic, OrderCancelled, OrderRefunded, ProfileUpdated
 from models.policy import Policy, Veto
+from tests.calibration.reference import log_odds as model_log_odds
 from tests.core.ledger import Figures, Ledger, NoRate, day_number, line_of, local_day, minor_digits, to_minor
 from tests.core.measures import PRECISION, Measures, Rhythm, Scored, exact, measure, real, score, scorecard
 from tests.support.portfolios import Portfolio
@@ -65,6 +67,7 @@ class Reference:
 
     policy: Policy
     portfolio: Portfolio | None = None
+    model: ChurnModel | None = None
     ledger: Ledger = field(init=False)
     day: int | None = None
     now: datetime | None = None
@@ -307,9 +310,8 @@ class Reference:
         shift = sum(
             (count * exact(getattr(policy, f"{name}_log_odds")) for name, count in signals.items()), Fraction(0)
         )
-        held = max(silent / rhythm.gap, exact(policy.ratio_min)) / exact(policy.even_ratio)
         with localcontext(prec=PRECISION):
-            chance = real(held) ** Decimal(str(policy.steepness)) * real(shift).exp()
+            chance = self._odds(day, rhythm) * real(shift).exp()
             risk = round(chance / (1 + chance) * 10_000)
         if len(rhythm.days) == 1:
             return "unproven", risk, signals
@@ -321,6 +323,17 @@ class Reference:
             if chance >= real(bound / (1 - bound)) * (1 - Decimal("1e-9")):
                 return name, risk, signals
         return "low", risk, signals
+
+    def _odds(self, day: int, rhythm: Rhythm) -> Decimal:
+        policy, model = self.policy.churn, self.model
+        if model is not None:
+            # Of orders that came too late the first day is known, not that there was another one.
+            days = [rhythm.first or 0, *rhythm.days[1:]]
+            gap, horizon = model.portfolio_gap_days, model.horizon_days
+            return Decimal(model_log_odds(model.parameters, days, day, horizon, gap)).exp()
+        assert rhythm.gap is not None
+        held = max((day - rhythm.days[-1]) / rhythm.gap, exact(policy.ratio_min)) / exact(policy.even_ratio)
+        return real(held) ** Decimal(str(policy.steepness))
 
     def _signals(self, day: int) -> dict[str, int]:
         policy = self.policy.churn

@@ -5,6 +5,7 @@ from typing import Any, Final, NamedTuple
 
 from hypothesis import strategies as st
 
+from models.churn_model import ChurnModel, Recency, ReturnCurve
 from models.events import AccountEvent
 from models.fields import from_epoch_ms
 from models.policy import Policy, read_policy
@@ -101,6 +102,26 @@ def portfolios(draw: st.DrawFn) -> Portfolio:
         tuple(draw(st.lists(_PEERS, max_size=len(revenue)))),
         draw(st.sampled_from([None, None, 1, 3.5, 6, 20])),
         draw(st.sampled_from([EVERY_PART, (1, 0.5, *(0,) * 13), tuple(number / 16 for number in range(15))])),
+    )
+
+
+@st.composite
+def models(draw: st.DrawFn) -> ChurnModel:
+    """Churn models that foretell within weeks."""
+    curve = st.builds(
+        ReturnCurve,
+        kind=st.sampled_from(["bg_nbd", "mbg_nbd"]),
+        r=st.sampled_from([0.3, 2]),
+        alpha_days=st.sampled_from([2, 15.5]),
+        a=st.sampled_from([0.2, 1]),
+        b=st.sampled_from([0.5, 3]),
+    )
+    recency = st.builds(Recency, intercept=st.sampled_from([-4, -1.5]), slope=st.sampled_from([0, 0.7, 2]))
+    return ChurnModel(
+        calibrated=False,
+        horizon_days=draw(st.sampled_from([7, 30])),
+        portfolio_gap_days=draw(st.sampled_from([2, 9.5])),
+        parameters=draw(curve | recency),
     )
 
 

@@ -10,6 +10,8 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import Final, NamedTuple
 
+from hypothesis import reject
+
 from models.events import ProfileUpdated
 from models.policy import Policy, Weights
 from tests.core.ledger import Figures, Ledger, day_number
@@ -212,7 +214,7 @@ def score(policy: Policy, profile: ProfileUpdated | None, found: Measures, portf
         weight = Fraction(getattr(weights, name))
         known = [value for one in parts if (value := found[one]) is not None]
         missing += sum((weight * shares[one] / len(parts) for one in parts if found[one] is None), Fraction(0))
-        mean = round(100 * sum(known, Fraction(0)) / len(known)) if known else None
+        mean = _hundredths(sum(known, Fraction(0)) / len(known)) if known else None
         weighed.append((weight * len(known) / len(parts), mean))
     effective = sum((weight for weight, _ in weighed), Fraction(0))
     total = Fraction(sum(weights.model_dump().values())) if policy.scorecard.missing == "zero" else effective
@@ -225,6 +227,13 @@ def score(policy: Policy, profile: ProfileUpdated | None, found: Measures, portf
         points,
         card,
     )
+
+
+def _hundredths(value: Fraction) -> int:
+    """Round to hundredths; which way the middle goes depends on how floats are rounded, so it is not asked for."""
+    if abs(100 * value % 1 - Fraction(1, 2)) < Fraction(1, 10**9):
+        reject()
+    return round(100 * value)
 
 
 def scorecard(policy: Policy, profile: ProfileUpdated | None) -> tuple[str | None, Weights]:

@@ -6,6 +6,7 @@ from typing import Final
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.churn_model import ChurnModel
 from models.codec import pack, unpack
 from models.fields import epoch_ms, from_epoch_ms
 from models.outputs import OutputEvent, TierChanged
@@ -18,7 +19,7 @@ from processors.evaluation import evaluate
 from processors.figures import windows_of
 from processors.scorecard import PARTS, points_of
 from tests.core.batch import Change, Noticed, Reference
-from tests.core.histories import FIRST, SPAN_DAYS, Arrival, histories, moments, policies, portfolios
+from tests.core.histories import FIRST, SPAN_DAYS, Arrival, histories, models, moments, policies, portfolios
 from tests.core.ledger import minor_digits
 from tests.support.portfolios import Portfolio
 
@@ -51,15 +52,16 @@ def told(output: OutputEvent, context: Context) -> Change:
 class Both:
     """One account by the core and by the slow rules, side by side."""
 
-    def __init__(self, policy: Policy, portfolio: Portfolio | None = None) -> None:
-        self.portfolio, self.version = portfolio, 1
-        self.reference = Reference(policy, portfolio)
+    def __init__(self, policy: Policy, portfolio: Portfolio | None = None, model: ChurnModel | None = None) -> None:
+        self.portfolio, self.version, self.model = portfolio, 1, model
+        self.reference = Reference(policy, portfolio, model)
         self.context = self._context(policy)
         self.state: AccountState | None = None
         self.outputs: list[OutputEvent] = []
 
     def _context(self, policy: Policy) -> Context:
-        return Context(policy, cuts=None if self.portfolio is None else self.portfolio.cut_points(self.version))
+        cuts = None if self.portfolio is None else self.portfolio.cut_points(self.version)
+        return Context(policy, cuts=cuts, model=self.model)
 
     def reconfigure(self, policy: Policy) -> None:
         """Put another policy in force."""
@@ -197,6 +199,21 @@ def test_changes_equal_those_of_looking_at_the_account_every_day(
     both = Both(policy, portfolio)
     for arrival in history:
         both.take(arrival, live=live)
+    both.pass_to(LAST_DAY)
+
+    both.check_changes()
+
+
+@given(policies(), portfolios() | st.none(), models(), histories())
+def test_a_churn_model_foretells_on_the_same_days(
+    policy: Policy, portfolio: Portfolio | None, model: ChurnModel, history: list[Arrival]
+) -> None:
+    """With a model instead of the policy's rule, levels change on the days on which its formula says so."""
+    both = Both(policy, portfolio, model)
+    for arrival in history:
+        both.take(arrival)
+        if both.state is not None:
+            both.check_score()
     both.pass_to(LAST_DAY)
 
     both.check_changes()

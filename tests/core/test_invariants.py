@@ -10,7 +10,14 @@ from models.events import CsatAnswered, OrderCompleted, TicketOpened
 from models.orders import order_of
 from models.outputs import ChurnLevel, OutputEvent, Tier, TierChanged
 from models.policy import Policy
-from models.state import OPEN_TICKETS_MAX, RECENT_EVENT_BYTES, RECENT_EVENTS_MAX, SURVEYS_MAX, AccountState
+from models.state import (
+    OPEN_TICKETS_MAX,
+    PRODUCT_LINES_MAX,
+    RECENT_EVENT_BYTES,
+    RECENT_EVENTS_MAX,
+    SURVEYS_MAX,
+    AccountState,
+)
 from processors.account import Step, advance, apply
 from processors.context import Context
 from processors.recent import fingerprint, seen
@@ -18,7 +25,7 @@ from processors.snapshots import snapshot
 from processors.support import SupportKind
 from tests.core.histories import FIRST, Arrival, histories, policies, portfolios
 from tests.support.portfolios import Portfolio
-from tests.support.scenario import ACCOUNT, DAY_MS, make_event, policy_of, read_event
+from tests.support.scenario import ACCOUNT, DAY_MS, make_event, play, policy_of, read_event
 
 
 def walk(policy: Policy, history: list[Arrival], *counted: Portfolio) -> Iterator[tuple[AccountState, Step, Context]]:
@@ -203,6 +210,18 @@ def test_no_more_answers_are_remembered_than_the_maximum() -> None:
         apply(state, event, context)
 
     assert [one.day - FIRST for one in state.surveys] == list(range(5, SURVEYS_MAX + 5))
+
+
+def test_no_more_product_lines_are_remembered_than_the_maximum() -> None:
+    """The line ordered longest ago is forgotten for a further one; of lines ordered on one day, the last by name."""
+    played = play("; ".join(f"d{day} order 1 lines=old-{day}" for day in range(PRODUCT_LINES_MAX)))
+    played.play("d90 order 1 lines=new-a,new-b; d91 order 1 lines=old-2")
+    kept = {*(f"old-{day}" for day in range(2, PRODUCT_LINES_MAX)), "new-a", "new-b"}
+    assert set(played.held.product_lines) == kept
+
+    many = ",".join(f"same-{number:02}" for number in range(PRODUCT_LINES_MAX + 2))
+    same = play(f"d0 order 1 lines={many}").held.product_lines
+    assert list(same) == [f"same-{number:02}" for number in range(PRODUCT_LINES_MAX)]
 
 
 def test_exactly_32_event_ids_are_remembered() -> None:

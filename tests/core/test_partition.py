@@ -16,9 +16,12 @@ from processors.account import advance, apply
 from processors.context import Context
 from processors.partition import Partition
 from tests.core.histories import FIRST, SPAN_DAYS, Arrival, histories, moments, policies
+from tests.support.portfolios import EVERY_PART, Portfolio
 from tests.support.scenario import DAY_MS, make_event, policy_of, read_event
 from tests.support.tables import Row, table
 
+PEERS = Portfolio((500, 5_000, 30_000, 100_000), (0, 5_000, 20_000), 6, EVERY_PART)
+OTHERS = Portfolio((2_000, 2_000, 60_000), (1, 15_000), 3.5, EVERY_PART)
 END_MS = (FIRST + SPAN_DAYS + 40) * DAY_MS
 END_OF_TIME = 2**31
 PLENTY = 10_000
@@ -81,7 +84,7 @@ def companies(draw: st.DrawFn) -> list[Arrival]:
     return sorted(arrivals, key=lambda arrival: arrival.at_ms)
 
 
-ACTIONS = st.sampled_from(["", "", "tick", "tick one", "commit", "abort", "snapshot", "reopen"])
+ACTIONS = st.sampled_from(["", "", "tick", "tick one", "commit", "abort", "snapshot", "reopen", "count"])
 
 
 @given(policies(), companies(), st.data())
@@ -89,7 +92,7 @@ def test_commits_and_aborts_leave_what_was_committed(
     policy: Policy, company: list[Arrival], data: st.DataObject
 ) -> None:
     """An abort shows exactly the last commit, and a commit exactly what a worker restores from what was written."""
-    context = Context(policy, b"secret")
+    context = Context(policy, b"secret", cuts=PEERS.cut_points(1))
     partition = Partition(context)
     log: dict[str, bytes] = {}
     marks: dict[str, ErasedAccount] = {}
@@ -101,6 +104,10 @@ def test_commits_and_aborts_leave_what_was_committed(
                 list(partition.tick(arrival.at_ms, PLENTY))
             case "tick one":
                 list(partition.tick(arrival.at_ms, 1))
+            case "count":
+                version = partition.context.portfolio_version + 1
+                context = context.with_cuts((PEERS, OTHERS)[version % 2].cut_points(version))
+                partition.context = context
             case "snapshot":
                 for account_id in sorted(partition.snapshots_pending)[:2]:
                     partition.take_snapshot(account_id)
@@ -130,7 +137,7 @@ def test_commits_and_aborts_leave_what_was_committed(
 @given(policies(), companies())
 def test_the_counts_are_those_of_the_accounts(policy: Policy, company: list[Arrival]) -> None:
     """Tiers, churn levels, bytes and due days are counted once for each committed account."""
-    partition = Partition(Context(policy))
+    partition = Partition(Context(policy, cuts=PEERS.cut_points(1)))
     for arrival in company:
         partition.apply(arrival.event)
         commit(partition)
@@ -159,7 +166,10 @@ def _ticked(partition: Partition, now_ms: int, limit: int) -> list[OutputEvent]:
 @given(policies(), companies(), st.lists(st.integers(0, 4), min_size=1, max_size=9))
 def test_what_is_put_in_order_before_changes_nothing(policy: Policy, company: list[Arrival], parts: list[int]) -> None:
     """Ticks find the same accounts in the same order, however much of them was put in order before, and when."""
-    prepared, plain = Partition(Context(policy)), Partition(Context(policy))
+    prepared, plain = (
+        Partition(Context(policy, cuts=PEERS.cut_points(1))),
+        Partition(Context(policy, cuts=PEERS.cut_points(1))),
+    )
     for number, arrival in enumerate(company):
         part = parts[number % len(parts)]
         for one in (prepared, plain):
@@ -183,7 +193,7 @@ def test_what_is_put_in_order_before_changes_nothing(policy: Policy, company: li
 @given(policies(), companies())
 def test_small_slices_of_time_equal_one_large_one(policy: Policy, company: list[Arrival]) -> None:
     """Ticks of one account each give the same outputs in the same order, and the same states, as one tick for all."""
-    parts = [Partition(Context(policy)) for _ in range(2)]
+    parts = [Partition(Context(policy, cuts=PEERS.cut_points(1))) for _ in range(2)]
     for part in parts:
         for arrival in company:
             part.apply(arrival.event)
@@ -195,7 +205,7 @@ def test_small_slices_of_time_equal_one_large_one(policy: Policy, company: list[
 
 def alone(policy: Policy, events: list[AccountEvent]) -> tuple[list[OutputEvent], bytes | None]:
     """Take one account's events with nobody else there, then let the time pass."""
-    context, state, mark = Context(policy), None, None
+    context, state, mark = Context(policy, cuts=PEERS.cut_points(1)), None, None
     outputs: list[OutputEvent] = []
     for event in events:
         step = apply(state, event, context, erased=mark)
@@ -211,7 +221,7 @@ def together(
     policy: Policy, arrivals: list[Arrival], place: Callable[[str], int], *, ticking: bool
 ) -> dict[str, tuple[list[OutputEvent], bytes | None]]:
     """Take events of several accounts, divided among partitions; `ticking` lets time pass after every event."""
-    parts = [Partition(Context(policy)) for _ in range(2)]
+    parts = [Partition(Context(policy, cuts=PEERS.cut_points(1))) for _ in range(2)]
     outputs: dict[str, list[OutputEvent]] = {}
     for _, event in arrivals:
         part = parts[place(event.account_id)]

@@ -1,5 +1,6 @@
 """Classes of the published histories: those of a batch over the list of all events, for every account."""
 
+from collections import Counter
 from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
@@ -8,10 +9,11 @@ from typing import Final
 import numpy as np
 import pytest
 
-from models.codec import NO_BUDGET, NO_PROFIT
+from models.codec import NO_BUDGET, NO_PROFIT, pack, unpack
 from models.policy import Classes
 from models.portfolio import KNOTS_MAX, decode_census, encode_census, encode_cut_points
 from processors import classes
+from processors.account import advance
 from processors.portfolio import ranking
 from processors.portfolio.census import ROW, Counted, publishable, published, take
 from processors.portfolio.cutting import concentration, cut_points
@@ -212,3 +214,19 @@ def batch_rows(histories: dict[str, batch.History], last_day: int) -> bytes:
         days = history.order_days()
         row["order_days"], row["first_order_day"], row["last_order_day"] = len(days), days[0], days[-1]
     return table.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("name", "share"), [("Online Retail", 50), ("CDNOW sample", 35), ("AdventureWorks resellers", 28)]
+)
+def test_key_accounts_bring_what_key_accounts_bring(of: Of, name: str, share: int) -> None:
+    """Graded for the first time on the last day, by the default policy: the share that docs/semantics.md tells."""
+    found = of(name)
+    context = found.context.with_cuts(found.cuts(one_worker=True))
+    revenue: Counter[str | None] = Counter()
+    for state in found.states.values():
+        graded = unpack(pack(state))
+        advance(graded, context.end_of_day_ms(found.last_day), context)
+        revenue[graded.tier] += max(0, graded.year_revenue_minor)
+
+    assert round(100 * revenue["key"] / revenue.total()) == share
