@@ -89,6 +89,8 @@ class PartitionTask:
 
     def __init__(self, place: Place, restored: Restored, settings: Settings, wall_clock_ms: Callable[[], int]) -> None:
         self.partition = place.partition
+        self.partitions = place.partitions
+        """How many there are."""
         self.accounts = restored.accounts
         self.positions = restored.positions
         """Next offset of each input."""

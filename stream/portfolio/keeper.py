@@ -157,9 +157,10 @@ class Keeper:
         if not last.has_doubled(accounts):
             if now - self._drawn_at_seconds < self._interval_seconds:
                 return
-            if any(one.as_of_day < day for one in censuses.values()):
+            # A partition without accounts is never counted; one that was may not be known here yet.
+            if len(censuses) < task.partitions or any(one.as_of_day < day for one in censuses.values()):
                 since = self._behind_since_seconds = self._behind_since_seconds or now
-                if now - since < min(_PATIENCE_SECONDS, self._interval_seconds):
+                if now - since < _PATIENCE_SECONDS:
                     return
         self._behind_since_seconds = None
         self._drawing, self._drawn_at_seconds = True, now

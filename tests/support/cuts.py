@@ -7,8 +7,8 @@ import numpy as np
 
 from models.codec import NO_BUDGET
 from models.policy import Classes
-from models.portfolio import CutPoints, cut_points_to_json
-from processors.portfolio.census import ROW, take
+from models.portfolio import cut_points_to_json
+from processors.portfolio.census import ROW, Counted, take
 from processors.portfolio.cutting import cut_points
 from processors.scorecard import PARTS
 from stream.portfolio.files import CUT_POINTS_FILE
@@ -18,8 +18,8 @@ _LAST_DAY: Final = 20_000
 _KNOWN: Final = ("revenue", "growth", "tenure", "regularity")
 
 
-def _made_up() -> CutPoints:
-    """Four hundred accounts, of which the largest brings two thousand times as much as the least."""
+def made_up_census() -> Counted:
+    """Count four hundred accounts, of which the largest brings two thousand times as much as the least."""
     numbers = np.arange(_ACCOUNTS)
     table = np.zeros(_ACCOUNTS, ROW)
     table["revenue_minor"] = np.geomspace(1_000, 2_000_000, _ACCOUNTS).astype(np.int64)
@@ -30,10 +30,10 @@ def _made_up() -> CutPoints:
     table["first_order_day"] = table["last_order_day"] - 30 * (table["order_days"] - 1)
     table["support_events"] = numbers % 7 == 0
     table["parts"] = sum(1 << PARTS.index(name) for name in _KNOWN)
-    return cut_points([take(table.tobytes(), _LAST_DAY)], 1, Classes())
+    return take(table.tobytes(), _LAST_DAY)
 
 
-MADE_UP: Final = _made_up()
+MADE_UP: Final = cut_points([made_up_census()], 1, Classes())
 
 
 def write_cuts(folder: Path) -> Path:
