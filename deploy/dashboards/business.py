@@ -2,9 +2,8 @@
 
 from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
 
-from deploy.dashboards.parts import COUNT, SHARE, WIDTH, Limits, Query, alerts, bars, figure, graph, listing, page
+from deploy.dashboards.parts import COUNT, JOB, SHARE, WIDTH, Limits, Query, alerts, bars, figure, graph, listing, page
 
-_JOB = 'job=~"$job"'
 _VIEW = 'job=~"$view"'
 _STAKE = "account_health_view_group_value_at_stake"
 _GROUP_ACCOUNTS = "account_health_view_group_accounts"
@@ -43,18 +42,18 @@ def _now(board: Dashboard) -> None:
             "Accounts",
             "Accounts that are known, also those that never ordered.",
             COUNT,
-            Query(f"sum({_ACCOUNTS}{{{_JOB}}})"),
+            Query(f"sum({_ACCOUNTS}{{{JOB}}})"),
         )
     )
     board.with_panel(
-        figure("Key accounts", "Accounts in the highest tier.", COUNT, Query(f'sum({_TIERS}{{{_JOB}, tier="key"}})'))
+        figure("Key accounts", "Accounts in the highest tier.", COUNT, Query(f'sum({_TIERS}{{{JOB}, tier="key"}})'))
     )
     board.with_panel(
         figure(
             "At risk",
             "Share of all accounts whose risk of churn is medium or high.",
             SHARE,
-            Query(f'sum({_LEVELS}{{{_JOB}, level=~"medium|high"}}) / sum({_ACCOUNTS}{{{_JOB}}})'),
+            Query(f'sum({_LEVELS}{{{JOB}, level=~"medium|high"}}) / sum({_ACCOUNTS}{{{JOB}}})'),
         )
     )
     board.with_panel(
@@ -62,7 +61,7 @@ def _now(board: Dashboard) -> None:
             "Lost",
             "Accounts that were silent for so long that they count as lost.",
             COUNT,
-            Query(f'sum({_LEVELS}{{{_JOB}, level="lost"}})'),
+            Query(f'sum({_LEVELS}{{{JOB}, level="lost"}})'),
         )
     )
     board.with_panel(
@@ -70,7 +69,7 @@ def _now(board: Dashboard) -> None:
             "Unrated",
             "Share of accounts of which too little is known to grade them.",
             SHARE,
-            Query(f'sum({_TIERS}{{{_JOB}, tier="unrated"}}) / sum({_ACCOUNTS}{{{_JOB}}})'),
+            Query(f'sum({_TIERS}{{{JOB}, tier="unrated"}}) / sum({_ACCOUNTS}{{{JOB}}})'),
         )
     )
     board.with_panel(
@@ -78,7 +77,7 @@ def _now(board: Dashboard) -> None:
             "Tier changes, 24 hours",
             "Tier changes that were published within the last 24 hours.",
             COUNT,
-            Query(f"sum(increase({_CHANGES}{{{_JOB}}}[24h]))"),
+            Query(f"sum(increase({_CHANGES}{{{JOB}}}[24h]))"),
         )
     )
     board.with_panel(alerts(WIDTH // 3))
@@ -87,7 +86,7 @@ def _now(board: Dashboard) -> None:
             "Tiers",
             "Accounts in each tier at present.",
             COUNT,
-            Query(f"sum by (tier) ({_TIERS}{{{_JOB}}})", "{{tier}}"),
+            Query(f"sum by (tier) ({_TIERS}{{{JOB}}})", "{{tier}}"),
         )
     )
     board.with_panel(
@@ -95,7 +94,7 @@ def _now(board: Dashboard) -> None:
             "Policy in force",
             "Which policy each worker grades by, and the currency that it reports in. More than one version: a rollout "
             "that is under way, or has stopped halfway.",
-            Query(f"max by (job, revision, version, currency) (account_health_policy_info{{{_JOB}}})"),
+            Query(f"max by (job, revision, version, currency) (account_health_policy_info{{{JOB}}})"),
             [],
             span=WIDTH // 3,
         )
@@ -109,7 +108,7 @@ def _tiers(board: Dashboard) -> None:
             "Accounts by tier",
             "How many accounts are in each tier.",
             COUNT,
-            Query(f"sum by (tier) ({_TIERS}{{{_JOB}}})", "{{tier}}"),
+            Query(f"sum by (tier) ({_TIERS}{{{JOB}}})", "{{tier}}"),
             stacked=True,
         )
     )
@@ -118,7 +117,7 @@ def _tiers(board: Dashboard) -> None:
             "Tier changes by direction",
             "Tier changes published within the interval: entered (the first grade), promoted, demoted, withdrawn.",
             COUNT,
-            Query(f"sum by (direction) (increase({_CHANGES}{{{_JOB}}}[$__interval]))", "{{direction}}"),
+            Query(f"sum by (direction) (increase({_CHANGES}{{{JOB}}}[$__interval]))", "{{direction}}"),
             stacked=True,
             bars=True,
             interval="1h",
@@ -129,7 +128,7 @@ def _tiers(board: Dashboard) -> None:
             "Tier changes by cause",
             "What moved them: their behaviour, time alone, a correction, the policy, or the portfolio.",
             COUNT,
-            Query(f"sum by (cause) (increase({_CHANGES}{{{_JOB}}}[$__interval]))", "{{cause}}"),
+            Query(f"sum by (cause) (increase({_CHANGES}{{{JOB}}}[$__interval]))", "{{cause}}"),
             stacked=True,
             bars=True,
             interval="1h",
@@ -140,7 +139,7 @@ def _tiers(board: Dashboard) -> None:
             "Tiers lost within an hour",
             "Accounts demoted, or no longer graded, by cause. Many at once are rarely their own doing.",
             COUNT,
-            Query(f"sum by (cause) (job_cause:account_health_tier_losses:increase1h{{{_JOB}}})", "{{cause}}"),
+            Query(f"sum by (cause) (job_cause:account_health_tier_losses:increase1h{{{JOB}}})", "{{cause}}"),
             span=WIDTH // 2,
         )
     )
@@ -149,7 +148,7 @@ def _tiers(board: Dashboard) -> None:
             "Changes that undid one",
             "Tier changes within 24 hours that undid a change of the last 30 days: noise.",
             COUNT,
-            Query(f"sum(increase(account_health_tier_flaps_total{{{_JOB}}}[24h]))", "undone"),
+            Query(f"sum(increase(account_health_tier_flaps_total{{{JOB}}}[24h]))", "undone"),
             span=WIDTH // 2,
         )
     )
@@ -162,7 +161,7 @@ def _risk(board: Dashboard) -> None:
             "Accounts by risk",
             "How many accounts are at each level of the risk of churn. Unproven: one order day, no rhythm to judge by.",
             COUNT,
-            Query(f"sum by (level) ({_LEVELS}{{{_JOB}}})", "{{level}}"),
+            Query(f"sum by (level) ({_LEVELS}{{{JOB}}})", "{{level}}"),
             stacked=True,
             span=WIDTH // 2,
         )
@@ -172,7 +171,7 @@ def _risk(board: Dashboard) -> None:
             "Churn events",
             "Churn events published within the interval: risks that changed, losses, recoveries.",
             COUNT,
-            Query(f"sum by (type) (increase({_CHURN}{{{_JOB}}}[$__interval]))", "{{type}}"),
+            Query(f"sum by (type) (increase({_CHURN}{{{JOB}}}[$__interval]))", "{{type}}"),
             stacked=True,
             bars=True,
             interval="1h",
@@ -285,7 +284,7 @@ def _concentration(board: Dashboard) -> None:
 def _lost_and_recovered(board: Dashboard) -> None:
     board.with_row(Row("Lost and recovered, a month"))
     for name, kind in (("Lost", "account.lost"), ("Recovered", "account.recovered")):
-        selector = f'{{{_JOB}, type="{kind}"}}'
+        selector = f'{{{JOB}, type="{kind}"}}'
         board.with_panel(
             figure(
                 f"{name}, 30 days",
@@ -300,13 +299,13 @@ def _lost_and_recovered(board: Dashboard) -> None:
                 f"{name}, of all accounts",
                 f"Accounts that were {name.lower()} within the last 30 days, as a share of all accounts.",
                 SHARE,
-                Query(f"sum(increase({_CHURN}{selector}[{_MONTH}])) / sum({_ACCOUNTS}{{{_JOB}}})"),
+                Query(f"sum(increase({_CHURN}{selector}[{_MONTH}])) / sum({_ACCOUNTS}{{{JOB}}})"),
                 limits=Limits(0.02, 0.05) if kind == "account.lost" else None,
                 span=WIDTH // 4,
             )
         )
     for name, kind in (("Lost", "account.lost"), ("Recovered", "account.recovered")):
-        selector = f'{{{_JOB}, type="{kind}"}}'
+        selector = f'{{{JOB}, type="{kind}"}}'
         board.with_panel(
             bars(
                 f"{name}, 30 days, by reason",
@@ -333,7 +332,7 @@ def _lost_and_recovered(board: Dashboard) -> None:
                 "the console has them.",
                 COUNT,
                 Query(
-                    f'sum by (segment) (increase({_SEGMENTS}{{{_JOB}, type="{kind}"}}[{_MONTH}]))',
+                    f'sum by (segment) (increase({_SEGMENTS}{{{JOB}, type="{kind}"}}[{_MONTH}]))',
                     "{{segment}}",
                 ),
                 span=WIDTH // 4,
@@ -344,8 +343,8 @@ def _lost_and_recovered(board: Dashboard) -> None:
             "Lost and recovered within 30 days",
             "At each moment, the accounts lost and recovered within the 30 days before it.",
             COUNT,
-            Query(f'sum(increase({_CHURN}{{{_JOB}, type="account.lost"}}[{_MONTH}]))', "lost"),
-            Query(f'sum(increase({_CHURN}{{{_JOB}, type="account.recovered"}}[{_MONTH}]))', "recovered"),
+            Query(f'sum(increase({_CHURN}{{{JOB}, type="account.lost"}}[{_MONTH}]))', "lost"),
+            Query(f'sum(increase({_CHURN}{{{JOB}, type="account.recovered"}}[{_MONTH}]))', "recovered"),
             span=WIDTH // 2,
             interval="1h",
         )

@@ -3,7 +3,6 @@
 The order is what saves time: alerts that need patience are caused first, what stops everything comes last.
 """
 
-import base64
 import json
 import signal
 import threading
@@ -13,7 +12,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
@@ -21,61 +20,16 @@ from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, Config
 from models.events import InputTopic
 from stream.topics import group_id
 from tests.delivery.destination import Destination, Reply
-from tests.support.broker import KafkaBroker, free_port
+from tests.monitoring.watching import Watch, asking, write_destinations
+from tests.support.broker import KafkaBroker
 from tests.support.deployment import Deployment
 from tests.support.polling import eventually
-from tests.support.prometheus import Prometheus
 from tests.support.redis import RedisServer
 from tests.support.topics import quiet_admin
 from tests.support.worker import WorkerProcess
 
-_WATCH_S: Final = 0.2
 _BACKLOG: Final = 30_000
 _HOUR_MS: Final = 3_600_000
-
-Alert = dict[str, Any]
-
-
-class Watch:
-    """Notes every alert that ever fires, and starts workers again that end, as a supervisor would."""
-
-    def __init__(self, prometheus: Prometheus) -> None:
-        self.fired: dict[str, Alert] = {}
-        self.targets: dict[str, dict[str, str]] = {}
-        self.supervised: list[WorkerProcess] = []
-        self._prometheus = prometheus
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
-
-    def add(self, worker: WorkerProcess, job: str) -> WorkerProcess:
-        """Start a worker on a port of its own, and scrape it."""
-        port = free_port()
-        worker.start({"ACCOUNT_HEALTH_HTTP_PORT": str(port)})
-        self.targets[f"127.0.0.1:{port}"] = {"job": job, "instance": worker.instance_id}
-        self._prometheus.scrape(self.targets)
-        return worker
-
-    def wait(self, *alerts: str, timeout_s: float) -> None:
-        """Wait until these alerts have fired, for so long at most: whoever asks for them says what is missing."""
-        with suppress(TimeoutError):
-            eventually(lambda: self.fired.keys() >= set(alerts), ", ".join(alerts), timeout_s=timeout_s)
-
-    def _run(self) -> None:
-        while not self._stopped.wait(_WATCH_S):
-            for name, found in self._prometheus.firing().items():
-                self.fired.setdefault(name, found[0])
-            for worker in self.supervised:
-                if not worker.running:
-                    worker.wait(0)
-                    worker.start()
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stopped.set()
-        self._thread.join()
 
 
 def _event(type_: str, account_id: str, number: int, occurred: datetime, **fields: Any) -> bytes:
@@ -86,21 +40,6 @@ def _event(type_: str, account_id: str, number: int, occurred: datetime, **field
 def _order(account_id: str, number: int, occurred: datetime, amount: int) -> bytes:
     order = {"order_id": f"O-{number}", "amount": amount, "cost": amount // 2, "currency": "GBP"}
     return _event("order.completed", account_id, number, occurred, **order)
-
-
-def write_destinations(folder: Path, destinations: Mapping[str, Destination]) -> str:
-    """Write a file of destinations, all of them webhooks; return where it is."""
-    secret = folder / "webhook-secret"
-    secret.write_text(f"whsec_{base64.b64encode(bytes(32)).decode()}", encoding="utf-8")
-    path = folder / "destinations.toml"
-    path.write_text(
-        "".join(
-            f'[destinations.{name}]\npreset = "webhook"\nurl = "{one.url}/"\nsecret = {{ file = "{secret}" }}\n'
-            for name, one in destinations.items()
-        ),
-        encoding="utf-8",
-    )
-    return str(path)
 
 
 class Stage:
@@ -153,7 +92,10 @@ class Stage:
             watch.add(self._broken.worker("broken"), "worker-broken")
             self._send(self._broken, "orders", [_order("A-1", 1, datetime.now(UTC), 10)])
             # Its Redis is not there yet.
-            view = watch.add(self._business.process("view", "view", redis_url=self._redis.url), "view-business")
+            view = watch.add(
+                self._business.process("view", "view", redis_url=self._redis.url, redis_timeout_ms="500"),
+                "view-business",
+            )
             delivery = self._business.process(
                 "delivery", "deliver", destinations_file=write_destinations(self._folder, self._destinations)
             )
@@ -176,18 +118,19 @@ class Stage:
         watch.wait("AccountHealthViewIncomplete", "AccountHealthViewFailing", timeout_s=20)
         self._redis.start()
         view.wait_ready()
-        with self._traffic(self._load, self._business):
-            self._redis.kill()
+        api = self._business.process("api", "serve", redis_url=self._redis.url, api_port="0")
+        watch.add(api, "api-business").wait_ready()
+        with self._traffic(self._load, self._business), asking(api), self._redis.frozen():
             self._slow_broker("AccountHealthCommitsSlow", "AccountHealthLatencyHigh")
-            watch.wait("AccountHealthViewBehind", timeout_s=20)
+            watch.wait("AccountHealthViewBehind", "AccountHealthApiFailing", "AccountHealthApiSlow", timeout_s=20)
         watch.wait(
             "AccountHealthDeliveryBehind",
             "AccountHealthDeliveryFailing",
             "AccountHealthDeliveriesGivenUp",
             timeout_s=20,
         )
-        view.kill()
-        delivery.kill()
+        for one in (view, api, delivery):
+            one.kill()
         watch.wait("AccountHealthPoliciesDiffer", timeout_s=30)
         other.kill()
         watch.wait("AccountHealthWorkerDown", "AccountHealthSinkDown", "AccountHealthNoOrders", timeout_s=40)
