@@ -2,12 +2,22 @@
 
 from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
 
-from deploy.dashboards.parts import COUNT, JOB, SHARE, WIDTH, Limits, Query, alerts, bars, figure, graph, listing, page
+from deploy.dashboards import portfolio
+from deploy.dashboards.parts import (
+    COUNT,
+    JOB,
+    SHARE,
+    WIDTH,
+    Limits,
+    Query,
+    alerts,
+    bars,
+    figure,
+    graph,
+    listing,
+    page,
+)
 
-_VIEW = 'job=~"$view"'
-_STAKE = "account_health_view_group_value_at_stake"
-_GROUP_ACCOUNTS = "account_health_view_group_accounts"
-_GROUP_REVENUE = "account_health_view_group_revenue"
 _SEGMENTS = "account_health_churn_event_segments_total"
 _TIERS = "job_tier:account_health_tier_accounts:sum"
 _LEVELS = "job_level:account_health_churn_accounts:sum"
@@ -29,8 +39,7 @@ def build() -> Dashboard:
     _now(board)
     _tiers(board)
     _risk(board)
-    _stake(board)
-    _concentration(board)
+    portfolio.add_rows(board)
     _lost_and_recovered(board)
     return board
 
@@ -176,107 +185,6 @@ def _risk(board: Dashboard) -> None:
             bars=True,
             interval="1h",
             span=WIDTH // 2,
-        )
-    )
-
-
-def _by(metric: str, dimension: str) -> str:
-    return f'sum by (value) ({metric}{{{_VIEW}, dimension="{dimension}"}})'
-
-
-def _stake(board: Dashboard) -> None:
-    board.with_row(Row("Value at stake, in the reporting currency"))
-    board.with_panel(
-        figure(
-            "At stake",
-            "What the risks of all accounts that are not lost put at stake: risk times a year's profit.",
-            COUNT,
-            Query(f'sum({_STAKE}{{{_VIEW}, dimension="churn_level", value!="lost"}})'),
-            span=WIDTH // 6,
-        )
-    )
-    board.with_panel(
-        figure(
-            "Lost with lost accounts",
-            "What a year with the lost accounts was worth when they were lost.",
-            COUNT,
-            Query(f'sum({_STAKE}{{{_VIEW}, dimension="churn_level", value="lost"}})'),
-            span=WIDTH // 6,
-        )
-    )
-    board.with_panel(
-        graph(
-            "Value at stake by risk",
-            "What is at stake at each level of the risk of churn; of lost accounts what a year with them was worth.",
-            COUNT,
-            Query(_by(_STAKE, "churn_level"), "{{value}}"),
-            stacked=True,
-        )
-    )
-    board.with_panel(
-        bars(
-            "Value at stake by tier",
-            "What is at stake in each tier.",
-            COUNT,
-            Query(_by(_STAKE, "tier"), "{{value}}"),
-            span=WIDTH // 6,
-        )
-    )
-    board.with_panel(
-        bars(
-            "Value at stake by segment",
-            "What is at stake in the segments with the most revenue; the rest together as other.",
-            COUNT,
-            Query(f"topk(10, {_by(_STAKE, 'segment')})", "{{value}}"),
-            span=WIDTH // 6,
-        )
-    )
-
-
-def _concentration(board: Dashboard) -> None:
-    board.with_row(Row("Concentration and classes"))
-    board.with_panel(
-        graph(
-            "Revenue of the largest accounts",
-            "Share of a year's revenue that the largest 1, 5 and 20 % of the accounts with revenue bring.",
-            SHARE,
-            Query(f"max by (top) (account_health_view_revenue_share{{{_VIEW}}})", "largest {{top}}"),
-        )
-    )
-    board.with_panel(
-        bars(
-            "Accounts by class",
-            "A: the accounts that bring 80 % of the revenue; B: up to 95 %; C: the rest.",
-            COUNT,
-            Query(_by(_GROUP_ACCOUNTS, "abc_revenue"), "{{value}}"),
-            span=WIDTH // 6,
-        )
-    )
-    board.with_panel(
-        bars(
-            "Revenue by class",
-            "A year's revenue of each class, in the reporting currency.",
-            COUNT,
-            Query(_by(_GROUP_REVENUE, "abc_revenue"), "{{value}}"),
-            span=WIDTH // 6,
-        )
-    )
-    board.with_panel(
-        bars(
-            "Revenue by segment",
-            "A year's revenue of the largest segments, in the reporting currency.",
-            COUNT,
-            Query(f"topk(10, {_by(_GROUP_REVENUE, 'segment')})", "{{value}}"),
-            span=WIDTH // 6,
-        )
-    )
-    board.with_panel(
-        bars(
-            "Accounts by phase",
-            "Phases of an account's life.",
-            COUNT,
-            Query(_by(_GROUP_ACCOUNTS, "lifecycle"), "{{value}}"),
-            span=WIDTH // 6,
         )
     )
 
