@@ -29,6 +29,8 @@ from tests.support.topics import quiet_admin
 from tests.support.worker import WorkerProcess
 
 _BACKLOG: Final = 30_000
+_WAIT_S: Final = 40.0
+"""Several times what each alert takes on a machine that has nothing else to do."""
 _HOUR_MS: Final = 3_600_000
 
 
@@ -61,11 +63,15 @@ class Stage:
             "broken": Destination(lambda _: Reply(status=HTTPStatus.INTERNAL_SERVER_ERROR)),
             "strict": Destination(lambda _: Reply(status=HTTPStatus.UNPROCESSABLE_ENTITY)),
         }
+        url, file = self._redis.url, write_destinations(folder, self._destinations)
+        self._view = self._business.process("view", "view", redis_url=url, redis_timeout_ms="500")
+        self._api = self._business.process("api", "serve", redis_url=url, api_port="0")
+        self._delivery = self._business.process("delivery", "deliver", destinations_file=file)
 
     def _deployment(self, name: str, **changed: str) -> Deployment:
-        deployment = Deployment(self._broker.bootstrap_servers, self._folder / name, clock="live", **changed)
-        deployment.folder.mkdir()
-        return deployment.create_topics()
+        folder = self._folder / name
+        folder.mkdir()
+        return Deployment(self._broker.bootstrap_servers, folder, clock="live", **changed).create_topics()
 
     def _next_policy(self) -> str:
         """Another policy than the default one, of a higher revision."""
@@ -83,65 +89,68 @@ class Stage:
 
     def run(self) -> None:
         """Cause the condition of every alert."""
-        watch = self._watch
+        load, data, business, other = (
+            self._load.worker("load"),
+            self._data.worker("data"),
+            self._business.worker("business"),
+            self._data.worker("other", policy_file=self._next_policy(), reporting_currency=""),
+        )
         with self._hanging_transaction():
-            load = watch.add(self._load.worker("load"), "worker-load")
-            data = watch.add(self._data.worker("data"), "worker-data")
-            business = watch.add(self._business.worker("business"), "worker-business")
-            self._refuse_records()
-            watch.add(self._broken.worker("broken"), "worker-broken")
-            self._send(self._broken, "orders", [_order("A-1", 1, datetime.now(UTC), 10)])
-            # Its Redis is not there yet.
-            view = watch.add(
-                self._business.process("view", "view", redis_url=self._redis.url, redis_timeout_ms="500"),
-                "view-business",
-            )
-            delivery = self._business.process(
-                "delivery", "deliver", destinations_file=write_destinations(self._folder, self._destinations)
-            )
-            watch.add(delivery, "delivery-business")
-            for worker in (data, business):
-                worker.wait_ready()
+            self._start(load, data, business)
             self._send_rubbish()
             self._lose_accounts()
             self._regrade_accounts()
             self._move_offsets()
-            watch.supervised.append(watch.add(self._moved.worker("moved"), "worker-moved"))
+            self._watch.supervised.append(self._watch.add(self._moved.worker("moved"), "worker-moved"))
             self._rebalance()
-            other = self._data.worker("other", policy_file=self._next_policy(), reporting_currency="")
-            watch.add(other, "worker-data")
-            watch.wait("AccountHealthRestoreSlow", timeout_s=20)
+            self._watch.add(other, "worker-data")
+            self._wait("RestoreSlow")
         load.wait_ready()
-        watch.wait("AccountHealthMassDemotion", "AccountHealthTierFlapping", "AccountHealthChurnSurge", timeout_s=20)
-        watch.wait("AccountHealthTransactionsAborted", "AccountHealthWorkerRestarting", timeout_s=30)
-        watch.supervised.clear()
-        watch.wait("AccountHealthViewIncomplete", "AccountHealthViewFailing", timeout_s=20)
-        self._redis.start()
-        view.wait_ready()
-        api = self._business.process("api", "serve", redis_url=self._redis.url, api_port="0")
-        watch.add(api, "api-business").wait_ready()
-        with self._traffic(self._load, self._business), asking(api), self._redis.frozen():
-            self._slow_broker("AccountHealthCommitsSlow", "AccountHealthLatencyHigh")
-            watch.wait("AccountHealthViewBehind", "AccountHealthApiFailing", "AccountHealthApiSlow", timeout_s=20)
-        watch.wait(
-            "AccountHealthDeliveryBehind",
-            "AccountHealthDeliveryFailing",
-            "AccountHealthDeliveriesGivenUp",
-            timeout_s=20,
-        )
-        for one in (view, api, delivery):
-            one.kill()
-        watch.wait("AccountHealthPoliciesDiffer", timeout_s=30)
+        self._wait("MassDemotion", "TierFlapping", "ChurnSurge")
+        self._wait("TransactionsAborted", "WorkerRestarting")
+        self._watch.supervised.clear()
+        self._disturb_readers()
+        self._wait("PoliciesDiffer")
         other.kill()
-        watch.wait("AccountHealthWorkerDown", "AccountHealthSinkDown", "AccountHealthNoOrders", timeout_s=40)
+        self._wait("WorkerDown", "SinkDown", "NoOrders")
         self._freeze_broker(load)
         self._broker.kill()
-        watch.wait("AccountHealthKafkaUnreachable", timeout_s=20)
+        self._wait("KafkaUnreachable")
         # There was no worker before the first was started, either.
-        watch.fired.pop("AccountHealthNoWorker", None)
+        self._watch.fired.pop("AccountHealthNoWorker", None)
         for one in (load, data, business):
             one.kill()
-        watch.wait("AccountHealthNoWorker", timeout_s=10)
+        self._wait("NoWorker")
+
+    def _wait(self, *alerts: str) -> None:
+        self._watch.wait(*(f"AccountHealth{one}" for one in alerts), timeout_s=_WAIT_S)
+
+    def _start(self, load: WorkerProcess, data: WorkerProcess, business: WorkerProcess) -> None:
+        """Start the workers, and those beside them, whose Redis is not there yet."""
+        watch = self._watch
+        watch.add(load, "worker-load")
+        watch.add(data, "worker-data")
+        watch.add(business, "worker-business")
+        self._refuse_records()
+        watch.add(self._broken.worker("broken"), "worker-broken")
+        self._send(self._broken, "orders", [_order("A-1", 1, datetime.now(UTC), 10)])
+        watch.add(self._view, "view-business")
+        watch.add(self._delivery, "delivery-business")
+        for worker in (data, business):
+            worker.wait_ready()
+
+    def _disturb_readers(self) -> None:
+        """Redis comes, and freezes; the broker answers only now and then; destinations take nothing all the time."""
+        self._wait("ViewIncomplete", "ViewFailing")
+        self._redis.start()
+        self._view.wait_ready()
+        self._watch.add(self._api, "api-business").wait_ready()
+        with self._traffic(self._load, self._business), asking(self._api), self._redis.frozen():
+            self._slow_broker("AccountHealthCommitsSlow", "AccountHealthLatencyHigh")
+            self._wait("ViewBehind", "ApiFailing", "ApiSlow")
+        self._wait("DeliveryBehind", "DeliveryFailing", "DeliveriesGivenUp")
+        for one in (self._view, self._api, self._delivery):
+            one.kill()
 
     @contextmanager
     def _hanging_transaction(self) -> Iterator[None]:
@@ -295,16 +304,9 @@ class Stage:
         self._send(self._load, "orders", orders, timestamp_ms=old_ms)
         eventually(lambda: _lag(worker) > 0 and _held(worker) > 0, "the worker has a backlog", interval_s=0.1)
         self._broker.pause()
-        self._watch.wait(
-            "AccountHealthLagGrowing",
-            "AccountHealthInputStuck",
-            "AccountHealthNotCommitting",
-            "AccountHealthSnapshotsHeldBack",
-            "AccountHealthClockStalled",
-            timeout_s=30,
-        )
+        self._wait("LagGrowing", "InputStuck", "NotCommitting", "SnapshotsHeldBack", "ClockStalled")
         worker.send(signal.SIGTERM)
-        self._watch.wait("AccountHealthWorkerNotReady", timeout_s=15)
+        self._wait("WorkerNotReady")
 
 
 def _lag(worker: WorkerProcess) -> float:

@@ -53,11 +53,12 @@ def worker(kafka: KafkaBroker, tmp_path_factory: pytest.TempPathFactory) -> Iter
     run_command(variables, *SERVICES["topics"]["command"])
     run_command({}, "simulate", "--out", str(folder), "--accounts", _ACCOUNTS, "--days", _DAYS)
     process = WorkerProcess(variables, folder, "scraped").start()
-    orders, support, profiles = (str(folder / f"{topic}.jsonl") for topic in ("orders", "support", "profiles"))
+    history = [str(folder / f"{topic}.jsonl") for topic in ("orders", "support", "profiles")]
     try:
-        run_command(variables, "produce", "--now", support, profiles)
+        run_command(variables, "produce", "--now", *history)
         process.wait_ready()
-        with started_command(variables, "produce", "--now", "--rate", _RATE, orders, support, profiles):
+        # The same again: duplicates, and records all the same.
+        with started_command(variables, "produce", "--now", "--rate", _RATE, *history):
             yield process
     finally:
         process.kill()
