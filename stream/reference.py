@@ -231,6 +231,10 @@ def exported() -> CollectorRegistry:
     metrics.set_partition(0, PartitionFigures(clock_ms=0, inputs=inputs))
     metrics.set_build("0")
     metrics.set_policy(1, "0", "EUR")
+    policy = Policy(reporting_currency="EUR")
+    counted = AccountState("A-1", days=[0], orders=[1], year_orders=1, year_revenue_minor=1)
+    cuts = cut_points([take(pack_figures(counted), 0)], 1, policy.classes)
+    metrics.set_portfolio(Context(policy, cuts=cuts))
     health, names = Health(1), TopicNames()
     health.report({(names.of_input(topic), 0): Progress(0, 0) for topic in InputTopic})
     metrics.watch(health, names)
@@ -277,7 +281,6 @@ def _metrics() -> Iterator[str]:
         "currency": "of ISO 4217",
         "destination": "as in the file",
         "segment": "one that the policy's `scorecards` name, or `other`",
-        "top": "a share of the accounts with revenue, the largest ones",
         "value": "of the dimension; of segments the 20 with the most revenue, and `other`",
         "partition": "a number",
         "python": "text",

@@ -2,13 +2,22 @@
 
 from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
 
-from deploy.dashboards.parts import COUNT, SHARE, WIDTH, Limits, Query, alerts, bars, figure, graph, listing, page
+from deploy.dashboards import portfolio
+from deploy.dashboards.parts import (
+    COUNT,
+    JOB,
+    SHARE,
+    WIDTH,
+    Limits,
+    Query,
+    alerts,
+    bars,
+    figure,
+    graph,
+    listing,
+    page,
+)
 
-_JOB = 'job=~"$job"'
-_VIEW = 'job=~"$view"'
-_STAKE = "account_health_view_group_value_at_stake"
-_GROUP_ACCOUNTS = "account_health_view_group_accounts"
-_GROUP_REVENUE = "account_health_view_group_revenue"
 _SEGMENTS = "account_health_churn_event_segments_total"
 _TIERS = "job_tier:account_health_tier_accounts:sum"
 _LEVELS = "job_level:account_health_churn_accounts:sum"
@@ -30,8 +39,7 @@ def build() -> Dashboard:
     _now(board)
     _tiers(board)
     _risk(board)
-    _stake(board)
-    _concentration(board)
+    portfolio.add_rows(board)
     _lost_and_recovered(board)
     return board
 
@@ -43,18 +51,18 @@ def _now(board: Dashboard) -> None:
             "Accounts",
             "Accounts that are known, also those that never ordered.",
             COUNT,
-            Query(f"sum({_ACCOUNTS}{{{_JOB}}})"),
+            Query(f"sum({_ACCOUNTS}{{{JOB}}})"),
         )
     )
     board.with_panel(
-        figure("Key accounts", "Accounts in the highest tier.", COUNT, Query(f'sum({_TIERS}{{{_JOB}, tier="key"}})'))
+        figure("Key accounts", "Accounts in the highest tier.", COUNT, Query(f'sum({_TIERS}{{{JOB}, tier="key"}})'))
     )
     board.with_panel(
         figure(
             "At risk",
             "Share of all accounts whose risk of churn is medium or high.",
             SHARE,
-            Query(f'sum({_LEVELS}{{{_JOB}, level=~"medium|high"}}) / sum({_ACCOUNTS}{{{_JOB}}})'),
+            Query(f'sum({_LEVELS}{{{JOB}, level=~"medium|high"}}) / sum({_ACCOUNTS}{{{JOB}}})'),
         )
     )
     board.with_panel(
@@ -62,7 +70,7 @@ def _now(board: Dashboard) -> None:
             "Lost",
             "Accounts that were silent for so long that they count as lost.",
             COUNT,
-            Query(f'sum({_LEVELS}{{{_JOB}, level="lost"}})'),
+            Query(f'sum({_LEVELS}{{{JOB}, level="lost"}})'),
         )
     )
     board.with_panel(
@@ -70,7 +78,7 @@ def _now(board: Dashboard) -> None:
             "Unrated",
             "Share of accounts of which too little is known to grade them.",
             SHARE,
-            Query(f'sum({_TIERS}{{{_JOB}, tier="unrated"}}) / sum({_ACCOUNTS}{{{_JOB}}})'),
+            Query(f'sum({_TIERS}{{{JOB}, tier="unrated"}}) / sum({_ACCOUNTS}{{{JOB}}})'),
         )
     )
     board.with_panel(
@@ -78,7 +86,7 @@ def _now(board: Dashboard) -> None:
             "Tier changes, 24 hours",
             "Tier changes that were published within the last 24 hours.",
             COUNT,
-            Query(f"sum(increase({_CHANGES}{{{_JOB}}}[24h]))"),
+            Query(f"sum(increase({_CHANGES}{{{JOB}}}[24h]))"),
         )
     )
     board.with_panel(alerts(WIDTH // 3))
@@ -87,7 +95,7 @@ def _now(board: Dashboard) -> None:
             "Tiers",
             "Accounts in each tier at present.",
             COUNT,
-            Query(f"sum by (tier) ({_TIERS}{{{_JOB}}})", "{{tier}}"),
+            Query(f"sum by (tier) ({_TIERS}{{{JOB}}})", "{{tier}}"),
         )
     )
     board.with_panel(
@@ -95,7 +103,7 @@ def _now(board: Dashboard) -> None:
             "Policy in force",
             "Which policy each worker grades by, and the currency that it reports in. More than one version: a rollout "
             "that is under way, or has stopped halfway.",
-            Query(f"max by (job, revision, version, currency) (account_health_policy_info{{{_JOB}}})"),
+            Query(f"max by (job, revision, version, currency) (account_health_policy_info{{{JOB}}})"),
             [],
             span=WIDTH // 3,
         )
@@ -109,7 +117,7 @@ def _tiers(board: Dashboard) -> None:
             "Accounts by tier",
             "How many accounts are in each tier.",
             COUNT,
-            Query(f"sum by (tier) ({_TIERS}{{{_JOB}}})", "{{tier}}"),
+            Query(f"sum by (tier) ({_TIERS}{{{JOB}}})", "{{tier}}"),
             stacked=True,
         )
     )
@@ -118,7 +126,7 @@ def _tiers(board: Dashboard) -> None:
             "Tier changes by direction",
             "Tier changes published within the interval: entered (the first grade), promoted, demoted, withdrawn.",
             COUNT,
-            Query(f"sum by (direction) (increase({_CHANGES}{{{_JOB}}}[$__interval]))", "{{direction}}"),
+            Query(f"sum by (direction) (increase({_CHANGES}{{{JOB}}}[$__interval]))", "{{direction}}"),
             stacked=True,
             bars=True,
             interval="1h",
@@ -129,7 +137,7 @@ def _tiers(board: Dashboard) -> None:
             "Tier changes by cause",
             "What moved them: their behaviour, time alone, a correction, the policy, or the portfolio.",
             COUNT,
-            Query(f"sum by (cause) (increase({_CHANGES}{{{_JOB}}}[$__interval]))", "{{cause}}"),
+            Query(f"sum by (cause) (increase({_CHANGES}{{{JOB}}}[$__interval]))", "{{cause}}"),
             stacked=True,
             bars=True,
             interval="1h",
@@ -140,7 +148,7 @@ def _tiers(board: Dashboard) -> None:
             "Tiers lost within an hour",
             "Accounts demoted, or no longer graded, by cause. Many at once are rarely their own doing.",
             COUNT,
-            Query(f"sum by (cause) (job_cause:account_health_tier_losses:increase1h{{{_JOB}}})", "{{cause}}"),
+            Query(f"sum by (cause) (job_cause:account_health_tier_losses:increase1h{{{JOB}}})", "{{cause}}"),
             span=WIDTH // 2,
         )
     )
@@ -149,7 +157,7 @@ def _tiers(board: Dashboard) -> None:
             "Changes that undid one",
             "Tier changes within 24 hours that undid a change of the last 30 days: noise.",
             COUNT,
-            Query(f"sum(increase(account_health_tier_flaps_total{{{_JOB}}}[24h]))", "undone"),
+            Query(f"sum(increase(account_health_tier_flaps_total{{{JOB}}}[24h]))", "undone"),
             span=WIDTH // 2,
         )
     )
@@ -162,7 +170,7 @@ def _risk(board: Dashboard) -> None:
             "Accounts by risk",
             "How many accounts are at each level of the risk of churn. Unproven: one order day, no rhythm to judge by.",
             COUNT,
-            Query(f"sum by (level) ({_LEVELS}{{{_JOB}}})", "{{level}}"),
+            Query(f"sum by (level) ({_LEVELS}{{{JOB}}})", "{{level}}"),
             stacked=True,
             span=WIDTH // 2,
         )
@@ -172,7 +180,7 @@ def _risk(board: Dashboard) -> None:
             "Churn events",
             "Churn events published within the interval: risks that changed, losses, recoveries.",
             COUNT,
-            Query(f"sum by (type) (increase({_CHURN}{{{_JOB}}}[$__interval]))", "{{type}}"),
+            Query(f"sum by (type) (increase({_CHURN}{{{JOB}}}[$__interval]))", "{{type}}"),
             stacked=True,
             bars=True,
             interval="1h",
@@ -181,111 +189,10 @@ def _risk(board: Dashboard) -> None:
     )
 
 
-def _by(metric: str, dimension: str) -> str:
-    return f'sum by (value) ({metric}{{{_VIEW}, dimension="{dimension}"}})'
-
-
-def _stake(board: Dashboard) -> None:
-    board.with_row(Row("Value at stake, in the reporting currency"))
-    board.with_panel(
-        figure(
-            "At stake",
-            "What the risks of all accounts that are not lost put at stake: risk times a year's profit.",
-            COUNT,
-            Query(f'sum({_STAKE}{{{_VIEW}, dimension="churn_level", value!="lost"}})'),
-            span=WIDTH // 6,
-        )
-    )
-    board.with_panel(
-        figure(
-            "Lost with lost accounts",
-            "What a year with the lost accounts was worth when they were lost.",
-            COUNT,
-            Query(f'sum({_STAKE}{{{_VIEW}, dimension="churn_level", value="lost"}})'),
-            span=WIDTH // 6,
-        )
-    )
-    board.with_panel(
-        graph(
-            "Value at stake by risk",
-            "What is at stake at each level of the risk of churn; of lost accounts what a year with them was worth.",
-            COUNT,
-            Query(_by(_STAKE, "churn_level"), "{{value}}"),
-            stacked=True,
-        )
-    )
-    board.with_panel(
-        bars(
-            "Value at stake by tier",
-            "What is at stake in each tier.",
-            COUNT,
-            Query(_by(_STAKE, "tier"), "{{value}}"),
-            span=WIDTH // 6,
-        )
-    )
-    board.with_panel(
-        bars(
-            "Value at stake by segment",
-            "What is at stake in the segments with the most revenue; the rest together as other.",
-            COUNT,
-            Query(f"topk(10, {_by(_STAKE, 'segment')})", "{{value}}"),
-            span=WIDTH // 6,
-        )
-    )
-
-
-def _concentration(board: Dashboard) -> None:
-    board.with_row(Row("Concentration and classes"))
-    board.with_panel(
-        graph(
-            "Revenue of the largest accounts",
-            "Share of a year's revenue that the largest 1, 5 and 20 % of the accounts with revenue bring.",
-            SHARE,
-            Query(f"max by (top) (account_health_view_revenue_share{{{_VIEW}}})", "largest {{top}}"),
-        )
-    )
-    board.with_panel(
-        bars(
-            "Accounts by class",
-            "A: the accounts that bring 80 % of the revenue; B: up to 95 %; C: the rest.",
-            COUNT,
-            Query(_by(_GROUP_ACCOUNTS, "abc_revenue"), "{{value}}"),
-            span=WIDTH // 6,
-        )
-    )
-    board.with_panel(
-        bars(
-            "Revenue by class",
-            "A year's revenue of each class, in the reporting currency.",
-            COUNT,
-            Query(_by(_GROUP_REVENUE, "abc_revenue"), "{{value}}"),
-            span=WIDTH // 6,
-        )
-    )
-    board.with_panel(
-        bars(
-            "Revenue by segment",
-            "A year's revenue of the largest segments, in the reporting currency.",
-            COUNT,
-            Query(f"topk(10, {_by(_GROUP_REVENUE, 'segment')})", "{{value}}"),
-            span=WIDTH // 6,
-        )
-    )
-    board.with_panel(
-        bars(
-            "Accounts by phase",
-            "Phases of an account's life.",
-            COUNT,
-            Query(_by(_GROUP_ACCOUNTS, "lifecycle"), "{{value}}"),
-            span=WIDTH // 6,
-        )
-    )
-
-
 def _lost_and_recovered(board: Dashboard) -> None:
     board.with_row(Row("Lost and recovered, a month"))
     for name, kind in (("Lost", "account.lost"), ("Recovered", "account.recovered")):
-        selector = f'{{{_JOB}, type="{kind}"}}'
+        selector = f'{{{JOB}, type="{kind}"}}'
         board.with_panel(
             figure(
                 f"{name}, 30 days",
@@ -300,13 +207,13 @@ def _lost_and_recovered(board: Dashboard) -> None:
                 f"{name}, of all accounts",
                 f"Accounts that were {name.lower()} within the last 30 days, as a share of all accounts.",
                 SHARE,
-                Query(f"sum(increase({_CHURN}{selector}[{_MONTH}])) / sum({_ACCOUNTS}{{{_JOB}}})"),
+                Query(f"sum(increase({_CHURN}{selector}[{_MONTH}])) / sum({_ACCOUNTS}{{{JOB}}})"),
                 limits=Limits(0.02, 0.05) if kind == "account.lost" else None,
                 span=WIDTH // 4,
             )
         )
     for name, kind in (("Lost", "account.lost"), ("Recovered", "account.recovered")):
-        selector = f'{{{_JOB}, type="{kind}"}}'
+        selector = f'{{{JOB}, type="{kind}"}}'
         board.with_panel(
             bars(
                 f"{name}, 30 days, by reason",
@@ -333,7 +240,7 @@ def _lost_and_recovered(board: Dashboard) -> None:
                 "the console has them.",
                 COUNT,
                 Query(
-                    f'sum by (segment) (increase({_SEGMENTS}{{{_JOB}, type="{kind}"}}[{_MONTH}]))',
+                    f'sum by (segment) (increase({_SEGMENTS}{{{JOB}, type="{kind}"}}[{_MONTH}]))',
                     "{{segment}}",
                 ),
                 span=WIDTH // 4,
@@ -344,8 +251,8 @@ def _lost_and_recovered(board: Dashboard) -> None:
             "Lost and recovered within 30 days",
             "At each moment, the accounts lost and recovered within the 30 days before it.",
             COUNT,
-            Query(f'sum(increase({_CHURN}{{{_JOB}, type="account.lost"}}[{_MONTH}]))', "lost"),
-            Query(f'sum(increase({_CHURN}{{{_JOB}, type="account.recovered"}}[{_MONTH}]))', "recovered"),
+            Query(f'sum(increase({_CHURN}{{{JOB}, type="account.lost"}}[{_MONTH}]))', "lost"),
+            Query(f'sum(increase({_CHURN}{{{JOB}, type="account.recovered"}}[{_MONTH}]))', "recovered"),
             span=WIDTH // 2,
             interval="1h",
         )

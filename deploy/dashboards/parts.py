@@ -36,12 +36,18 @@ BYTES: Final = units.BytesIEC
 COUNT: Final = units.Short
 """Shown without decimals: an increase is drawn out to the ends of its range, and so no whole number."""
 
+JOB: Final = 'job=~"$job"'
+"""Selects the workers of the chosen applications."""
+OF: Final = f'{JOB}, instance=~"$instance"'
+"""Selects the chosen workers."""
+
 GREEN: Final = "green"
 YELLOW: Final = "#EAB839"
 RED: Final = "red"
 
 _SINKS: Final = (
     ("view", "View", "account_health_view_built"),
+    ("api", "API", "account_health_api_live_clients"),
     ("delivery", "Delivery", "account_health_delivery_build_info"),
 )
 """Variables for the processes beside the workers, and a metric that only they export."""
@@ -78,6 +84,10 @@ class Limits(NamedTuple):
                 if value is not None
             ]
         return dashboard.ThresholdsConfig().mode(models.ThresholdsMode.ABSOLUTE).steps(steps)
+
+
+LAG_LIMITS: Final = Limits(60, 300)
+LATENCY_LIMITS: Final = Limits(None, 1)
 
 
 def quantile(share: float, metric: str, selector: str, by: str = "", window: str = RATE) -> str:

@@ -7,6 +7,7 @@ from deploy.dashboards.parts import (
     BYTES,
     COUNT,
     GREEN,
+    OF,
     RATE,
     RED,
     SECONDS,
@@ -21,8 +22,6 @@ from deploy.dashboards.parts import (
     quantile,
     states,
 )
-
-_OF = 'job=~"$job", instance=~"$instance"'
 
 
 def build() -> Dashboard:
@@ -48,14 +47,14 @@ def _now(board: Dashboard) -> None:
             "Ready",
             "1 when it is in its group, restored, and not about to stop.",
             units.NoUnit,
-            Query(f"1 - max(account_health_unready{{{_OF}}})"),
+            Query(f"1 - max(account_health_unready{{{OF}}})"),
             limits=Limits(None, 1),
             below=True,
         )
     )
     board.with_panel(
         figure(
-            "Up for", "Time since it was started.", SECONDS, Query(f"time() - max(process_start_time_seconds{{{_OF}}})")
+            "Up for", "Time since it was started.", SECONDS, Query(f"time() - max(process_start_time_seconds{{{OF}}})")
         )
     )
     board.with_panel(
@@ -63,24 +62,24 @@ def _now(board: Dashboard) -> None:
             "Starts, 24 hours",
             "How often it was started again within 24 hours.",
             COUNT,
-            Query(f"max(changes(process_start_time_seconds{{{_OF}}}[24h]))"),
+            Query(f"max(changes(process_start_time_seconds{{{OF}}}[24h]))"),
             limits=Limits(2, 10),
         )
     )
     board.with_panel(
         figure(
-            "Partitions", "Partitions that it holds.", COUNT, Query(f"sum(account_health_assigned_partitions{{{_OF}}})")
+            "Partitions", "Partitions that it holds.", COUNT, Query(f"sum(account_health_assigned_partitions{{{OF}}})")
         )
     )
     board.with_panel(
-        figure("Accounts", "Accounts that it holds.", COUNT, Query(f"sum(account_health_state_accounts{{{_OF}}})"))
+        figure("Accounts", "Accounts that it holds.", COUNT, Query(f"sum(account_health_state_accounts{{{OF}}})"))
     )
     board.with_panel(
         figure(
             "Files",
             "Open files and connections, as a share of what the system allows it.",
             SHARE,
-            Query(f"max(process_open_fds{{{_OF}}} / process_max_fds{{{_OF}}})"),
+            Query(f"max(process_open_fds{{{OF}}} / process_max_fds{{{OF}}})"),
             limits=Limits(0.7, 0.9),
         )
     )
@@ -89,7 +88,7 @@ def _now(board: Dashboard) -> None:
             "Not ready because",
             "Reasons why it was not ready: not in its group, restoring partitions, about to stop.",
             {0: ("no", GREEN), 1: ("yes", RED)},
-            Query(f"max by (reason) (account_health_unready{{{_OF}}})", "{{reason}}"),
+            Query(f"max by (reason) (account_health_unready{{{OF}}})", "{{reason}}"),
             span=WIDTH // 2,
         )
     )
@@ -98,7 +97,7 @@ def _now(board: Dashboard) -> None:
             "What runs",
             "Release, Python, and the clock that is followed.",
             Query(
-                f"account_health_build_info{{{_OF}}} * on (job, instance) group_left (clock) "
+                f"account_health_build_info{{{OF}}} * on (job, instance) group_left (clock) "
                 "(account_health_clock_info == 1)"
             ),
             [],
@@ -109,7 +108,7 @@ def _now(board: Dashboard) -> None:
         listing(
             "Policy in force",
             "The policy that it grades by, and the currency that it reports in.",
-            Query(f"account_health_policy_info{{{_OF}}}"),
+            Query(f"account_health_policy_info{{{OF}}}"),
             ["job", "instance"],
             span=WIDTH // 4,
         )
@@ -123,7 +122,7 @@ def _work(board: Dashboard) -> None:
             "Records by input",
             "Records that it has processed and committed, a second.",
             units.RecordsPerSecond,
-            Query(f"sum by (topic) (rate(account_health_events_total{{{_OF}}}[{RATE}]))", "{{topic}}"),
+            Query(f"sum by (topic) (rate(account_health_events_total{{{OF}}}[{RATE}]))", "{{topic}}"),
             stacked=True,
         )
     )
@@ -133,11 +132,11 @@ def _work(board: Dashboard) -> None:
             "How long it processes one event: the median, and the slowest hundredth.",
             SECONDS,
             Query(
-                quantile(0.5, "account_health_event_processing_seconds", _OF),
+                quantile(0.5, "account_health_event_processing_seconds", OF),
                 "median",
             ),
             Query(
-                quantile(0.99, "account_health_event_processing_seconds", _OF),
+                quantile(0.99, "account_health_event_processing_seconds", OF),
                 "99 %",
             ),
         )
@@ -147,9 +146,9 @@ def _work(board: Dashboard) -> None:
             "What its time goes into",
             "Share of its time in which it processes events, or ends a transaction, when nothing is processed.",
             SHARE,
-            Query(f"sum(rate(account_health_batch_processing_seconds_sum{{{_OF}}}[{RATE}]))", "processing"),
+            Query(f"sum(rate(account_health_batch_processing_seconds_sum{{{OF}}}[{RATE}]))", "processing"),
             Query(
-                f"sum by (result) (rate(account_health_transaction_end_seconds_sum{{{_OF}}}[{RATE}]))",
+                f"sum by (result) (rate(account_health_transaction_end_seconds_sum{{{OF}}}[{RATE}]))",
                 "{{result}}",
             ),
             stacked=True,
@@ -161,7 +160,7 @@ def _work(board: Dashboard) -> None:
             "Transactions",
             "Transactions by how they ended, a second.",
             units.RecordsPerSecond,
-            Query(f"sum by (result) (rate(account_health_transactions_total{{{_OF}}}[{RATE}]))", "{{result}}"),
+            Query(f"sum by (result) (rate(account_health_transactions_total{{{OF}}}[{RATE}]))", "{{result}}"),
         )
     )
     board.with_panel(
@@ -169,7 +168,7 @@ def _work(board: Dashboard) -> None:
             "Since the last commit",
             "It grows where nothing comes in, too.",
             SECONDS,
-            Query(f"time() - max(account_health_last_commit_timestamp_seconds{{{_OF}}})", "since the last commit"),
+            Query(f"time() - max(account_health_last_commit_timestamp_seconds{{{OF}}})", "since the last commit"),
         )
     )
     board.with_panel(
@@ -177,7 +176,7 @@ def _work(board: Dashboard) -> None:
             "Clock ticks",
             "How often time alone moved accounts, a second.",
             units.RecordsPerSecond,
-            Query(f"sum(rate(account_health_clock_ticks_total{{{_OF}}}[{RATE}]))", "ticks"),
+            Query(f"sum(rate(account_health_clock_ticks_total{{{OF}}}[{RATE}]))", "ticks"),
         )
     )
 
@@ -189,7 +188,7 @@ def _partitions(board: Dashboard) -> None:
             "Lag in seconds",
             "How long the oldest record that is not processed has waited.",
             SECONDS,
-            Query(f"account_health_lag_seconds{{{_OF}}}", "{{topic}} [{{partition}}]"),
+            Query(f"account_health_lag_seconds{{{OF}}}", "{{topic}} [{{partition}}]"),
             limits=Limits(60, 300),
         )
     )
@@ -198,7 +197,7 @@ def _partitions(board: Dashboard) -> None:
             "Standing still",
             "How long records have waited while nothing was processed. It is restarted at 120 s.",
             SECONDS,
-            Query(f"account_health_stuck_seconds{{{_OF}}}", "{{topic}} [{{partition}}]"),
+            Query(f"account_health_stuck_seconds{{{OF}}}", "{{topic}} [{{partition}}]"),
             limits=Limits(30, 60),
         )
     )
@@ -207,7 +206,7 @@ def _partitions(board: Dashboard) -> None:
             "Buffered",
             "Fetched bytes that are not processed yet.",
             BYTES,
-            Query(f"sum by (topic) (account_health_buffered_bytes{{{_OF}}})", "{{topic}}"),
+            Query(f"sum by (topic) (account_health_buffered_bytes{{{OF}}})", "{{topic}}"),
             stacked=True,
         )
     )
@@ -216,7 +215,7 @@ def _partitions(board: Dashboard) -> None:
             "Accounts by partition",
             "Accounts in the state of each partition.",
             COUNT,
-            Query(f"account_health_state_accounts{{{_OF}}}", "[{{partition}}]"),
+            Query(f"account_health_state_accounts{{{OF}}}", "[{{partition}}]"),
             stacked=True,
         )
     )
@@ -225,7 +224,7 @@ def _partitions(board: Dashboard) -> None:
             "Due accounts",
             "Accounts whose day has come, or that a new policy has still to reach.",
             COUNT,
-            Query(f"account_health_due_accounts{{{_OF}}}", "[{{partition}}]"),
+            Query(f"account_health_due_accounts{{{OF}}}", "[{{partition}}]"),
         )
     )
     board.with_panel(
@@ -233,7 +232,7 @@ def _partitions(board: Dashboard) -> None:
             "Snapshots waiting",
             "Accounts that changed since their last snapshot.",
             COUNT,
-            Query(f"account_health_snapshots_pending{{{_OF}}}", "[{{partition}}]"),
+            Query(f"account_health_snapshots_pending{{{OF}}}", "[{{partition}}]"),
         )
     )
 
@@ -245,7 +244,7 @@ def _process(board: Dashboard) -> None:
             "CPU",
             "Processor time, in cores.",
             units.Short,
-            Query(f"rate(process_cpu_seconds_total{{{_OF}}}[{RATE}])", "cores"),
+            Query(f"rate(process_cpu_seconds_total{{{OF}}}[{RATE}])", "cores"),
         )
     )
     board.with_panel(
@@ -253,8 +252,8 @@ def _process(board: Dashboard) -> None:
             "Memory",
             "Memory in use, and how much of it the accounts' packed states are.",
             BYTES,
-            Query(f"process_resident_memory_bytes{{{_OF}}}", "in use"),
-            Query(f"sum(account_health_state_bytes{{{_OF}}})", "packed states"),
+            Query(f"process_resident_memory_bytes{{{OF}}}", "in use"),
+            Query(f"sum(account_health_state_bytes{{{OF}}})", "packed states"),
         )
     )
     board.with_panel(
@@ -262,6 +261,6 @@ def _process(board: Dashboard) -> None:
             "Round trip to Kafka",
             "From a request to the answer of the slowest broker, on average. A fetch waits there for records.",
             SECONDS,
-            Query(f"account_health_broker_round_trip_seconds{{{_OF}}}", "round trip"),
+            Query(f"account_health_broker_round_trip_seconds{{{OF}}}", "round trip"),
         )
     )

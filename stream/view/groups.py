@@ -1,4 +1,4 @@
-"""What the view knows of the portfolio, for Prometheus: its groups, and how its revenue is concentrated.
+"""What the view knows of the portfolio, for Prometheus: its groups.
 
 The totals are kept by whoever writes the view, an account at a time; here they are only handed on.
 """
@@ -18,8 +18,6 @@ SEGMENTS_MAX: Final = 20
 """Segments that have series of their own: those with the most revenue."""
 OTHER: Final = "other"
 """The segments beyond them."""
-TOP_SHARES: Final = (0.01, 0.05, 0.2)
-"""Shares of the accounts whose share of the revenue is told."""
 _VALUES: Final[Mapping[Dimension, tuple[str, ...]]] = {
     Dimension.TIER: tuple(Tier),
     Dimension.CHURN_LEVEL: tuple(ChurnLevel),
@@ -36,38 +34,8 @@ Totals = Mapping[str, Mapping[str, Total]]
 
 class _Figures(NamedTuple):
     groups: Mapping[tuple[str, str], Total]
-    shares: Mapping[float, float]
     unit: int
     """Minor units of one major unit."""
-
-
-def top_share(bands: Mapping[str, Total], share: float) -> float:
-    """Give the share of the positive revenue that the largest accounts bring, 0 without any.
-
-    Accounts of one band of revenue, which differ by a few per cent, are taken as equal.
-
-    Args:
-        bands: totals by band, whose numbers grow with the revenue; a band that is no number has none.
-        share: of the accounts with revenue, above 0 and up to 1.
-
-    >>> bands = {"1": Total(8, 200), "9": Total(2, 800), "none": Total(5, 0)}
-    >>> top_share(bands, 0.2), top_share(bands, 0.1), top_share(bands, 0.6)
-    (0.8, 0.4, 0.9)
-    """
-    ordered = [bands[name] for name in sorted((one for one in bands if _is_number(one)), key=int, reverse=True)]
-    wanted = share * sum(one.accounts for one in ordered)
-    everything = sum(one.revenue for one in ordered)
-    held = 0.0
-    for one in ordered:
-        if wanted <= 0 or one.accounts == 0:
-            continue
-        held += one.revenue * min(1.0, wanted / one.accounts)
-        wanted -= one.accounts
-    return held / everything if everything else 0.0
-
-
-def _is_number(name: str) -> bool:
-    return name.removeprefix("-").isdigit()
 
 
 class Groups(Collector):
@@ -87,7 +55,7 @@ class Groups(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield the families."""
-        groups, shares, unit = self._figures
+        groups, unit = self._figures
         labels = ("dimension", "value")
         accounts = self._gauge("group_accounts", "Accounts of a group.", labels)
         revenue = self._gauge("group_revenue", "Revenue of a group in the longest window, in major units.", labels)
@@ -96,14 +64,7 @@ class Groups(Collector):
             accounts.add_metric(key, total.accounts)
             revenue.add_metric(key, total.revenue / unit)
             stake.add_metric(key, total.stake / unit)
-        concentration = self._gauge(
-            "revenue_share",
-            "Share of the revenue that the largest accounts bring, by their share of accounts.",
-            ("top",),
-        )
-        for share, held in shares.items():
-            concentration.add_metric((f"{share:g}",), held)
-        yield from (accounts, revenue, stake, concentration)
+        yield from (accounts, revenue, stake)
 
     def _gauge(self, name: str, text: str, labels: tuple[str, ...]) -> GaugeMetricFamily:
         return GaugeMetricFamily(self._prefix + name, text, labels=labels)
@@ -128,5 +89,4 @@ def _figures_of(totals: Totals) -> _Figures:
             rest.revenue += total.revenue
             rest.stake += total.stake
     groups[Dimension.SEGMENT.value, OTHER] = rest
-    bands = totals.get("revenue_band", {})
-    return _Figures(groups, {share: top_share(bands, share) for share in TOP_SHARES}, 10 ** int(decimals or 0))
+    return _Figures(groups, 10 ** int(decimals or 0))

@@ -3,7 +3,6 @@
 The order is what saves time: alerts that need patience are caused first, what stops everything comes last.
 """
 
-import base64
 import json
 import signal
 import threading
@@ -13,7 +12,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
@@ -21,61 +20,18 @@ from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, Config
 from models.events import InputTopic
 from stream.topics import group_id
 from tests.delivery.destination import Destination, Reply
-from tests.support.broker import KafkaBroker, free_port
+from tests.monitoring.watching import Watch, asking, write_destinations
+from tests.support.broker import KafkaBroker
 from tests.support.deployment import Deployment
 from tests.support.polling import eventually
-from tests.support.prometheus import Prometheus
 from tests.support.redis import RedisServer
 from tests.support.topics import quiet_admin
 from tests.support.worker import WorkerProcess
 
-_WATCH_S: Final = 0.2
 _BACKLOG: Final = 30_000
+_WAIT_S: Final = 40.0
+"""Several times what each alert takes on a machine that has nothing else to do."""
 _HOUR_MS: Final = 3_600_000
-
-Alert = dict[str, Any]
-
-
-class Watch:
-    """Notes every alert that ever fires, and starts workers again that end, as a supervisor would."""
-
-    def __init__(self, prometheus: Prometheus) -> None:
-        self.fired: dict[str, Alert] = {}
-        self.targets: dict[str, dict[str, str]] = {}
-        self.supervised: list[WorkerProcess] = []
-        self._prometheus = prometheus
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
-
-    def add(self, worker: WorkerProcess, job: str) -> WorkerProcess:
-        """Start a worker on a port of its own, and scrape it."""
-        port = free_port()
-        worker.start({"ACCOUNT_HEALTH_HTTP_PORT": str(port)})
-        self.targets[f"127.0.0.1:{port}"] = {"job": job, "instance": worker.instance_id}
-        self._prometheus.scrape(self.targets)
-        return worker
-
-    def wait(self, *alerts: str, timeout_s: float) -> None:
-        """Wait until these alerts have fired, for so long at most: whoever asks for them says what is missing."""
-        with suppress(TimeoutError):
-            eventually(lambda: self.fired.keys() >= set(alerts), ", ".join(alerts), timeout_s=timeout_s)
-
-    def _run(self) -> None:
-        while not self._stopped.wait(_WATCH_S):
-            for name, found in self._prometheus.firing().items():
-                self.fired.setdefault(name, found[0])
-            for worker in self.supervised:
-                if not worker.running:
-                    worker.wait(0)
-                    worker.start()
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stopped.set()
-        self._thread.join()
 
 
 def _event(type_: str, account_id: str, number: int, occurred: datetime, **fields: Any) -> bytes:
@@ -86,21 +42,6 @@ def _event(type_: str, account_id: str, number: int, occurred: datetime, **field
 def _order(account_id: str, number: int, occurred: datetime, amount: int) -> bytes:
     order = {"order_id": f"O-{number}", "amount": amount, "cost": amount // 2, "currency": "GBP"}
     return _event("order.completed", account_id, number, occurred, **order)
-
-
-def write_destinations(folder: Path, destinations: Mapping[str, Destination]) -> str:
-    """Write a file of destinations, all of them webhooks; return where it is."""
-    secret = folder / "webhook-secret"
-    secret.write_text(f"whsec_{base64.b64encode(bytes(32)).decode()}", encoding="utf-8")
-    path = folder / "destinations.toml"
-    path.write_text(
-        "".join(
-            f'[destinations.{name}]\npreset = "webhook"\nurl = "{one.url}/"\nsecret = {{ file = "{secret}" }}\n'
-            for name, one in destinations.items()
-        ),
-        encoding="utf-8",
-    )
-    return str(path)
 
 
 class Stage:
@@ -122,11 +63,15 @@ class Stage:
             "broken": Destination(lambda _: Reply(status=HTTPStatus.INTERNAL_SERVER_ERROR)),
             "strict": Destination(lambda _: Reply(status=HTTPStatus.UNPROCESSABLE_ENTITY)),
         }
+        url, file = self._redis.url, write_destinations(folder, self._destinations)
+        self._view = self._business.process("view", "view", redis_url=url, redis_timeout_ms="500")
+        self._api = self._business.process("api", "serve", redis_url=url, api_port="0")
+        self._delivery = self._business.process("delivery", "deliver", destinations_file=file)
 
     def _deployment(self, name: str, **changed: str) -> Deployment:
-        deployment = Deployment(self._broker.bootstrap_servers, self._folder / name, clock="live", **changed)
-        deployment.folder.mkdir()
-        return deployment.create_topics()
+        folder = self._folder / name
+        folder.mkdir()
+        return Deployment(self._broker.bootstrap_servers, folder, clock="live", **changed).create_topics()
 
     def _next_policy(self) -> str:
         """Another policy than the default one, of a higher revision."""
@@ -144,61 +89,68 @@ class Stage:
 
     def run(self) -> None:
         """Cause the condition of every alert."""
-        watch = self._watch
+        load, data, business, other = (
+            self._load.worker("load"),
+            self._data.worker("data"),
+            self._business.worker("business"),
+            self._data.worker("other", policy_file=self._next_policy(), reporting_currency=""),
+        )
         with self._hanging_transaction():
-            load = watch.add(self._load.worker("load"), "worker-load")
-            data = watch.add(self._data.worker("data"), "worker-data")
-            business = watch.add(self._business.worker("business"), "worker-business")
-            self._refuse_records()
-            watch.add(self._broken.worker("broken"), "worker-broken")
-            self._send(self._broken, "orders", [_order("A-1", 1, datetime.now(UTC), 10)])
-            # Its Redis is not there yet.
-            view = watch.add(self._business.process("view", "view", redis_url=self._redis.url), "view-business")
-            delivery = self._business.process(
-                "delivery", "deliver", destinations_file=write_destinations(self._folder, self._destinations)
-            )
-            watch.add(delivery, "delivery-business")
-            for worker in (data, business):
-                worker.wait_ready()
+            self._start(load, data, business)
             self._send_rubbish()
             self._lose_accounts()
             self._regrade_accounts()
             self._move_offsets()
-            watch.supervised.append(watch.add(self._moved.worker("moved"), "worker-moved"))
+            self._watch.supervised.append(self._watch.add(self._moved.worker("moved"), "worker-moved"))
             self._rebalance()
-            other = self._data.worker("other", policy_file=self._next_policy(), reporting_currency="")
-            watch.add(other, "worker-data")
-            watch.wait("AccountHealthRestoreSlow", timeout_s=20)
+            self._watch.add(other, "worker-data")
+            self._wait("RestoreSlow")
         load.wait_ready()
-        watch.wait("AccountHealthMassDemotion", "AccountHealthTierFlapping", "AccountHealthChurnSurge", timeout_s=20)
-        watch.wait("AccountHealthTransactionsAborted", "AccountHealthWorkerRestarting", timeout_s=30)
-        watch.supervised.clear()
-        watch.wait("AccountHealthViewIncomplete", "AccountHealthViewFailing", timeout_s=20)
-        self._redis.start()
-        view.wait_ready()
-        with self._traffic(self._load, self._business):
-            self._redis.kill()
-            self._slow_broker("AccountHealthCommitsSlow", "AccountHealthLatencyHigh")
-            watch.wait("AccountHealthViewBehind", timeout_s=20)
-        watch.wait(
-            "AccountHealthDeliveryBehind",
-            "AccountHealthDeliveryFailing",
-            "AccountHealthDeliveriesGivenUp",
-            timeout_s=20,
-        )
-        view.kill()
-        delivery.kill()
-        watch.wait("AccountHealthPoliciesDiffer", timeout_s=30)
+        self._wait("MassDemotion", "TierFlapping", "ChurnSurge")
+        self._wait("TransactionsAborted", "WorkerRestarting")
+        self._watch.supervised.clear()
+        self._disturb_readers()
+        self._wait("PoliciesDiffer")
         other.kill()
-        watch.wait("AccountHealthWorkerDown", "AccountHealthSinkDown", "AccountHealthNoOrders", timeout_s=40)
+        self._wait("WorkerDown", "SinkDown", "NoOrders")
         self._freeze_broker(load)
         self._broker.kill()
-        watch.wait("AccountHealthKafkaUnreachable", timeout_s=20)
+        self._wait("KafkaUnreachable")
         # There was no worker before the first was started, either.
-        watch.fired.pop("AccountHealthNoWorker", None)
+        self._watch.fired.pop("AccountHealthNoWorker", None)
         for one in (load, data, business):
             one.kill()
-        watch.wait("AccountHealthNoWorker", timeout_s=10)
+        self._wait("NoWorker")
+
+    def _wait(self, *alerts: str) -> None:
+        self._watch.wait(*(f"AccountHealth{one}" for one in alerts), timeout_s=_WAIT_S)
+
+    def _start(self, load: WorkerProcess, data: WorkerProcess, business: WorkerProcess) -> None:
+        """Start the workers, and those beside them, whose Redis is not there yet."""
+        watch = self._watch
+        watch.add(load, "worker-load")
+        watch.add(data, "worker-data")
+        watch.add(business, "worker-business")
+        self._refuse_records()
+        watch.add(self._broken.worker("broken"), "worker-broken")
+        self._send(self._broken, "orders", [_order("A-1", 1, datetime.now(UTC), 10)])
+        watch.add(self._view, "view-business")
+        watch.add(self._delivery, "delivery-business")
+        for worker in (data, business):
+            worker.wait_ready()
+
+    def _disturb_readers(self) -> None:
+        """Redis comes, and freezes; the broker answers only now and then; destinations take nothing all the time."""
+        self._wait("ViewIncomplete", "ViewFailing")
+        self._redis.start()
+        self._view.wait_ready()
+        self._watch.add(self._api, "api-business").wait_ready()
+        with self._traffic(self._load, self._business), asking(self._api), self._redis.frozen():
+            self._slow_broker("AccountHealthCommitsSlow", "AccountHealthLatencyHigh")
+            self._wait("ViewBehind", "ApiFailing", "ApiSlow")
+        self._wait("DeliveryBehind", "DeliveryFailing", "DeliveriesGivenUp")
+        for one in (self._view, self._api, self._delivery):
+            one.kill()
 
     @contextmanager
     def _hanging_transaction(self) -> Iterator[None]:
@@ -352,16 +304,9 @@ class Stage:
         self._send(self._load, "orders", orders, timestamp_ms=old_ms)
         eventually(lambda: _lag(worker) > 0 and _held(worker) > 0, "the worker has a backlog", interval_s=0.1)
         self._broker.pause()
-        self._watch.wait(
-            "AccountHealthLagGrowing",
-            "AccountHealthInputStuck",
-            "AccountHealthNotCommitting",
-            "AccountHealthSnapshotsHeldBack",
-            "AccountHealthClockStalled",
-            timeout_s=30,
-        )
+        self._wait("LagGrowing", "InputStuck", "NotCommitting", "SnapshotsHeldBack", "ClockStalled")
         worker.send(signal.SIGTERM)
-        self._watch.wait("AccountHealthWorkerNotReady", timeout_s=15)
+        self._wait("WorkerNotReady")
 
 
 def _lag(worker: WorkerProcess) -> float:

@@ -4,6 +4,7 @@ from typing import Final
 
 from stream.delivery.telemetry import DeliveryMetrics
 from stream.reference import exported
+from stream.serving.telemetry import ServeMetrics
 from stream.view.telemetry import ViewMetrics
 
 OPEN_ENDED: Final = frozenset(
@@ -17,7 +18,7 @@ SCRAPED: Final = frozenset({"job", "instance"})
 def known() -> dict[str, dict[str, set[str]]]:
     """Return every series that a scrape of our processes gives: its labels, and their values."""
     found: dict[str, dict[str, set[str]]] = {"up": {}}
-    for registry in (exported(), ViewMetrics().registry, DeliveryMetrics(["crm"]).registry):
+    for registry in (exported(), ViewMetrics().registry, DeliveryMetrics(["crm"]).registry, ServeMetrics().registry):
         for sample in (sample for family in registry.collect() for sample in family.samples):
             labels = found.setdefault(sample.name, {})
             for label, value in sample.labels.items():

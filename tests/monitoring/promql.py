@@ -99,6 +99,7 @@ def filled(expression: str, *, job: str = ".*", instance: str = ".*", interval: 
         "job": job,
         "instance": instance,
         "view": "view.*",
+        "api": "api.*",
         "delivery": "delivery.*",
     }
     return _VARIABLE.sub(lambda found: values[found["name"]], expression)

@@ -12,8 +12,9 @@ from typing import Final, NamedTuple
 import pytest
 
 from tests.deploy.files import ROOT
-from tests.monitoring.faults import Alert, Stage, Watch
+from tests.monitoring.faults import Stage
 from tests.monitoring.files import alerts, write_scaled
+from tests.monitoring.watching import Alert, Watch
 from tests.support.broker import KafkaBroker
 from tests.support.prometheus import Prometheus, from_file, prometheus
 from tests.support.redis import require_redis_server

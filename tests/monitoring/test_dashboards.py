@@ -52,7 +52,7 @@ def test_a_dashboard_can_be_found_and_turned(name: str) -> None:
     assert body["tags"] == [TAG]
     assert body["description"].endswith(".")
     assert body["editable"] is False
-    assert variables.keys() == {"datasource", "job", "instance", "view", "delivery", "runbook"}
+    assert variables.keys() == {"datasource", "job", "instance", "view", "api", "delivery", "runbook"}
     assert variables["datasource"]["type"] == "datasource"
     assert [link["title"] for link in body["links"]] == ["Account health", "Runbook"]
     assert body["links"][0]["tags"] == [TAG]
@@ -105,7 +105,7 @@ def test_a_panels_queries_are_whole(panel: Panel) -> None:
         assert target["legendFormat"]
         assert set(_VARIABLE.findall(target["expr"])) <= known
         assert "or vector(" not in target["expr"]
-        assert re.search(r'job=~"\$(job|view|delivery)"', target["expr"])
+        assert re.search(r'job=~"\$(job|view|api|delivery)"', target["expr"])
 
 
 def test_grafana_is_given_the_dashboards() -> None:

@@ -20,9 +20,9 @@ from tests.deploy.files import (
     read_yaml,
 )
 from tests.deploy.processes import program
-from tests.monitoring.faults import write_destinations
 from tests.monitoring.files import RULE_FILES, RUNBOOK, dashboards, panels, rules
 from tests.monitoring.promql import answering, filled, queries_of
+from tests.monitoring.watching import asking, write_destinations
 from tests.support.broker import KafkaBroker, free_port
 from tests.support.polling import eventually
 from tests.support.prometheus import Prometheus, prometheus
@@ -53,11 +53,12 @@ def worker(kafka: KafkaBroker, tmp_path_factory: pytest.TempPathFactory) -> Iter
     run_command(variables, *SERVICES["topics"]["command"])
     run_command({}, "simulate", "--out", str(folder), "--accounts", _ACCOUNTS, "--days", _DAYS)
     process = WorkerProcess(variables, folder, "scraped").start()
-    orders, support, profiles = (str(folder / f"{topic}.jsonl") for topic in ("orders", "support", "profiles"))
+    history = [str(folder / f"{topic}.jsonl") for topic in ("orders", "support", "profiles")]
     try:
-        run_command(variables, "produce", "--now", support, profiles)
+        run_command(variables, "produce", "--now", *history)
         process.wait_ready()
-        with started_command(variables, "produce", "--now", "--rate", _RATE, orders, support, profiles):
+        # The same again: duplicates, and records all the same.
+        with started_command(variables, "produce", "--now", "--rate", _RATE, *history):
             yield process
     finally:
         process.kill()
@@ -75,6 +76,19 @@ def view(worker: WorkerProcess, tmp_path_factory: pytest.TempPathFactory) -> Ite
             yield process.start().wait_ready()
         finally:
             process.kill()
+
+
+@pytest.fixture(scope="module")
+def api(view: WorkerProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerProcess]:
+    """The API over the view, which somebody asks."""
+    variables = view.variables | {"ACCOUNT_HEALTH_API_PORT": "0"}
+    process = WorkerProcess(variables, tmp_path_factory.mktemp("api"), "api", "serve")
+    try:
+        process.start().wait_ready()
+        with asking(process):
+            yield process
+    finally:
+        process.kill()
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +111,8 @@ def _adapted(addresses: dict[str, int]) -> dict[str, Any]:
     config: dict[str, Any] = read_yaml(PROMETHEUS_FILE)
     for name in ("scrape_interval", "scrape_timeout", "evaluation_interval"):
         config["global"][name] = _SCRAPE_INTERVAL
+    # What Compose does not run: where to deliver to is nobody's default.
+    config["scrape_configs"] += [{"job_name": name} for name in addresses if name not in JOBS]
     config["rule_files"] = [str(PROMETHEUS_FILE.parent / pattern) for pattern in config["rule_files"]]
     for job in config["scrape_configs"]:
         job.pop("dns_sd_configs", None)
@@ -108,12 +124,13 @@ def _adapted(addresses: dict[str, int]) -> dict[str, Any]:
 def server(
     worker: WorkerProcess,
     view: WorkerProcess,
+    api: WorkerProcess,
     delivery: WorkerProcess,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Prometheus]:
     """A Prometheus that has scraped all a few times, started as Compose starts it but for addresses and paths."""
     port = free_port()
-    processes = {"worker": worker, "view": view, "delivery": delivery}
+    processes = {"worker": worker, "view": view, "api": api, "delivery": delivery}
     addresses = {name: eventually(one._find_port, "it listens") for name, one in processes.items()}
     config = _adapted({**addresses, "prometheus": port})
     pairs = [word.partition("=") for word in SERVICES["prometheus"]["command"]]
@@ -140,7 +157,9 @@ def test_the_targets_are_scraped(server: Prometheus) -> None:
     targets = server.ask("targets", state="active")["activeTargets"]
     groups = server.ask("rules")["groups"]
 
-    assert {target["labels"]["job"]: target["health"] for target in targets} == dict.fromkeys(JOBS, "up")
+    assert {target["labels"]["job"]: target["health"] for target in targets} == dict.fromkeys(
+        {*JOBS, "api", "delivery"}, "up"
+    )
     assert {target["lastError"] for target in targets} == {""}
     assert len(groups) == len(RULE_FILES)
     assert {rule["health"] for group in groups for rule in group["rules"]} == {"ok"}

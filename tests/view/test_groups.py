@@ -1,10 +1,9 @@
 """What Prometheus is told of the portfolio: the totals of the view, bounded."""
 
-import pytest
 from prometheus_client import CollectorRegistry
 
 from models.outputs import ChurnLevel, Tier
-from stream.view.groups import OTHER, SEGMENTS_MAX, Groups, top_share
+from stream.view.groups import OTHER, SEGMENTS_MAX, Groups
 from stream.view.totals import Total
 
 
@@ -33,7 +32,6 @@ def test_what_is_known_beforehand_is_there_from_the_start() -> None:
     for dimension, values in (("tier", Tier), ("churn_level", ChurnLevel)):
         for value in values:
             assert registry.get_sample_value("v_group_accounts", {"dimension": dimension, "value": value}) == 0
-    assert registry.get_sample_value("v_revenue_share", {"top": "0.2"}) == 0
 
 
 def test_segments_are_bounded() -> None:
@@ -47,23 +45,6 @@ def test_segments_are_bounded() -> None:
     assert sum(found.values()) == sum(one.revenue for one in segments.values()) + 10_000
     assert found[OTHER] == sum(range(6)) + 10_000
     assert {s.labels["dimension"] for s in family.samples} & {"owner", "region"} == set()
-
-
-@pytest.mark.parametrize(
-    ("bands", "share", "expected"),
-    [
-        ({}, 0.2, 0.0),
-        ({"-": Total(9, 0)}, 0.2, 0.0),
-        ({"5": Total(10, 1000)}, 0.2, 0.2),
-        ({"5": Total(10, 1000)}, 1.0, 1.0),
-        ({"10": Total(1, 900), "2": Total(9, 100)}, 0.1, 0.9),
-        ({"10": Total(1, 900), "-2": Total(9, 100)}, 0.1, 0.9),
-        ({"10": Total(1, 900), "9": Total(0, 0), "2": Total(9, 90)}, 0.2, 0.919191919),
-    ],
-)
-def test_the_largest_accounts_are_taken_band_by_band(bands: dict[str, Total], share: float, expected: float) -> None:
-    """From the highest band down, the last one in part; bands are ordered as numbers."""
-    assert top_share(bands, share) == pytest.approx(expected)
 
 
 def test_totals_that_change_later_do_not_change_what_was_taken() -> None:
