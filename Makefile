@@ -14,7 +14,7 @@ UV_COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generat
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo bench bench-quick bench-view chaos test lint format dashboards lock clean
+.PHONY: help venv demo bench bench-quick bench-view chaos validate test lint format dashboards lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ bench-view: $(STAMP) ## measure the Redis view and the API with a million accoun
 
 chaos: $(STAMP) ## let FAULTS=20 faults happen to workers and a Kafka of their own, and prove that nothing is lost or repeated (SEED=7)
 	@$(BIN)/python -m tests.chaos --faults $(FAULTS) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+validate: $(STAMP) ## calibrate churn models on published histories and say how well they predict (needs ACCOUNT_HEALTH_DATA)
+	@$(BIN)/python -m validation
 
 test: $(STAMP) ## run every test
 	@$(BIN)/python -m pytest $(ARGS)

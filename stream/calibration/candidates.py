@@ -28,7 +28,7 @@ WINDOWS_MAX: Final = 6
 WINDOW_STEP_DAYS: Final = 30
 """Between their cuts. Several keep the phase of the month or of the quarter from being learned."""
 OUTCOME_MIN: Final = 5
-"""Accounts of either outcome that a window needs."""
+"""Accounts of the rarer outcome that a window needs before anything is learned from it."""
 
 PENALTY: Final = 20.0
 """Of the weights of recency and logistic, in accounts."""
@@ -48,10 +48,15 @@ class LabelledWindow(NamedTuple):
     silent: Flags
 
     @property
-    def usable(self) -> bool:
-        """Whether both outcomes are there often enough to learn from."""
+    def rarer(self) -> int:
+        """Accounts of the rarer outcome."""
         silent = int(self.silent.sum())
-        return min(silent, len(self.silent) - silent) >= OUTCOME_MIN
+        return min(silent, len(self.silent) - silent)
+
+    @property
+    def usable(self) -> bool:
+        """Whether anything can be learned from it."""
+        return self.rarer >= OUTCOME_MIN
 
 
 def labelled(history: History, cut_day: int, horizon_days: int) -> LabelledWindow:
