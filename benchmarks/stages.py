@@ -25,13 +25,11 @@ from benchmarks.stand import Stand
 from models.policy import Policy
 from processors import account, partition, publish, recent
 from processors.context import Context
-from stream import engine as engines
-from stream import handling
+from stream import handling, interpreter
 from stream import task as tasks
 from stream.app import build_app
 from stream.engine import Engine
 from stream.health import Health
-from stream.memory import look_for_cycles_seldom
 from stream.monitor import Monitor
 from stream.settings import load_settings
 from stream.telemetry import Metrics
@@ -63,7 +61,7 @@ STAGES: Final[tuple[tuple[str, Any, str], ...]] = (
     ("take as committed", tasks.PartitionTask, "committed"),
     ("produce", Transactions, "produce"),
     ("produce changelog", Transactions, "produce_all"),
-    ("checkpoint", engines, "encode"),
+    ("checkpoint", tasks, "encode"),
     ("commit (waiting)", Transactions, "commit"),
     ("metrics", Monitor, "committed"),
 )
@@ -149,7 +147,7 @@ async def profile(bootstrap_servers: str, orders: int) -> dict[str, Any]:
     policy = Policy(reporting_currency="EUR")
     metrics, health = Metrics(), Health(settings.stuck_deadline_seconds)
     monitor = Monitor(metrics, health, policy, settings.topics)
-    look_for_cycles_seldom()
+    interpreter.tune()
     engine = Engine(settings, Context(policy), monitor, lambda: time.time_ns() // 1_000_000)
     await engine.connect()
     app: Any = build_app(settings, engine)

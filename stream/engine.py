@@ -20,20 +20,18 @@ from processors.context import Context
 from stream.cluster import Cluster, ClusterError
 from stream.inputs import Run
 from stream.monitor import Monitor
-from stream.pacing import Pace
+from stream.pacing import BATCH_SECONDS, CommitPace, Portion
 from stream.poller import Poller
 from stream.portfolio.keeper import Keeper
 from stream.portfolio.topic import PARTITION
 from stream.restore import Restored, RestoreError, restore
 from stream.settings import Settings
+from stream.slices import Slices, give_way
 from stream.task import PartitionTask
 from stream.telemetry import RebalanceKind, TransactionResult
 from stream.transactions import TransactionAbortedError, Transactions
 
 _log = logging.getLogger(__name__)
-_SLICE_ACCOUNTS: Final = 50
-_ORDERED_ACCOUNTS: Final = 10_000
-"""Due accounts that are put in order at a time, which takes about as long as to advance a slice of them."""
 _TICK_SECONDS: Final = 0.05
 _RESTORERS: Final = 4
 """Partitions restored at a time."""
@@ -77,7 +75,9 @@ class Engine:
         self._news = asyncio.Event()
         # Held while a batch is processed and while a commit runs: nothing is produced during a commit.
         self._lock = asyncio.Lock()
-        self._pace = Pace(settings)
+        self._commits = CommitPace(settings)
+        self._batches = Portion(BATCH_SECONDS, settings.batch_records)
+        self._slices = Slices()
         self._transactions = Transactions(settings)
         # Of their own: a commit must never wait behind a restore.
         self._restorers = ThreadPoolExecutor(_RESTORERS, "restore")
@@ -173,7 +173,7 @@ class Engine:
                     task.process(run.topic, run.messages, self._transactions.produce)
                     self._transactions.serve()
                     seconds = time.perf_counter() - started
-                    self._pace.processed(seconds, len(run.messages))
+                    self._batches.took(seconds, len(run.messages))
                     self._monitor.processed(seconds, len(run.messages))
                     if self._transactions.is_half_full() or task.is_full():
                         await self._commit()
@@ -286,7 +286,7 @@ class Engine:
             task = tasks[(self._turn + step) % len(tasks)]
             if task.busy or task.resetting or self._stopping:
                 continue
-            runs = task.inputs.next_runs(self._pace.batch_records(), now_seconds)
+            runs = task.inputs.next_runs(self._batches.size(), now_seconds)
             if runs:
                 self._turn = (self._turn + step + 1) % len(tasks)
                 task.in_hand(runs)
@@ -304,9 +304,8 @@ class Engine:
         while True:
             await asyncio.sleep(self._settings.commit_interval_ms / 1000)
             async with self._at_work():
-                now_ms = self._wall_clock_ms()
-                behind = [task.is_catching_up(now_ms) for task in self._tasks.values() if task.has_news()]
-                if not self._pace.may_wait(time.monotonic(), catching_up=bool(behind) and all(behind)):
+                behind = [one.is_catching_up(self._wall_clock_ms()) for one in self._tasks.values() if one.has_news()]
+                if not self._commits.may_wait(time.monotonic(), catching_up=bool(behind) and all(behind)):
                     await self._commit()
 
     async def _guarded(self, what: str, work: Coroutine[Any, Any, None]) -> None:
@@ -317,20 +316,17 @@ class Engine:
             self.fail(f"{what} failed: {error!r}")
 
     async def _let_time_pass(self) -> None:
-        """Advance due accounts and publish snapshots, a slice at a time: no event waits for more than a slice."""
+        """Advance due accounts and publish snapshots, whatever happens meanwhile."""
         while True:
             more = False
             for task in list(self._tasks.values()):
                 async with self._at_work():
                     if self._tasks.get(task.partition) is task and not task.resetting:
-                        ready = task.prepare_tick(_ORDERED_ACCOUNTS)
                         self._keeper.work(task)
-                        advanced = task.tick(_SLICE_ACCOUNTS, self._transactions.produce) if ready else 0
-                        published = task.publish_snapshots(_SLICE_ACCOUNTS, self._transactions.produce)
-                        more = more or not ready or _SLICE_ACCOUNTS in {advanced, published}
+                        more = self._slices.work(task, self._transactions.produce) or more
                         if self._transactions.is_half_full() or task.is_full():
                             await self._commit()
-                await asyncio.sleep(0)
+                await give_way(self._tasks.values())
             await asyncio.sleep(0 if more else _TICK_SECONDS)
 
     async def _commit(self) -> None:
@@ -357,7 +353,7 @@ class Engine:
         started = time.perf_counter()
         await self._transactions.commit(offsets, self._poller.group_metadata)
         ended_ms = self._wall_clock_ms()
-        self._pace.committed(time.monotonic())
+        self._commits.committed(time.monotonic())
         self._monitor.transaction(TransactionResult.COMMITTED, time.perf_counter() - started, ended_ms)
         for task, changes in written:
             self._monitor.committed(task.committed(changes), ended_ms)

@@ -78,6 +78,10 @@ class Inputs:
         self._inputs = {topic: _Input() for topic in InputTopic}
         self._idle_since_seconds: float | None = None
 
+    def __bool__(self) -> bool:
+        """Tell whether anything waits."""
+        return any(self._inputs.values())
+
     def received(self, topic: InputTopic, messages: list[Message]) -> None:
         """Buffer fetched records."""
         one = self._inputs[topic]

@@ -1,21 +1,51 @@
-"""How much at a time: batches that hold nothing up for long, and fewer commits behind a backlog."""
+"""How much at a time: batches and slices that hold nothing up for long, and fewer commits behind a backlog."""
 
 from typing import Final
 
 from stream.settings import Settings
 
-_BATCH_SECONDS: Final = 0.02
-"""How long a batch should take: a commit, time and what the poll thread tells wait for its end."""
-_BATCH_RECORDS_MIN: Final = 20
+BATCH_SECONDS: Final = 0.02
+"""How long a batch of records should take: a commit, time and what the poll thread tells wait for its end."""
+SLICE_SECONDS: Final = 0.005
+"""How long a slice of accounts should take that time reaches, or that snapshots are made of."""
+_LEAST: Final = 10
 _FIRST_GUESS_SECONDS: Final = 0.0001
-"""What a record may take before one has been timed."""
+"""What one may take before any has been timed."""
 _NEWS: Final = 0.3
-"""Weight of the latest batch in what a record is taken to take."""
+"""Weight of the latest portion in what one is taken to take."""
 _MS: Final = 1000
 
 
-class Pace:
-    """Measures what a record takes, and decides how much is done between two turns of others.
+class Portion:
+    """How many of a kind are done before others have their turn, by what the last ones took.
+
+    Args:
+        seconds: how long a portion should take.
+        most: how many it may have.
+
+    >>> portion = Portion(0.02, most=2000)
+    >>> portion.took(10.0, 1000)
+    >>> portion.size()
+    10
+    """
+
+    def __init__(self, seconds: float, most: int) -> None:
+        self._seconds = seconds
+        self._most = most
+        self._each_seconds = _FIRST_GUESS_SECONDS
+
+    def size(self) -> int:
+        """Give how many the next portion may have."""
+        return min(self._most, max(_LEAST, int(self._seconds / self._each_seconds)))
+
+    def took(self, seconds: float, count: int) -> None:
+        """Note what some took."""
+        if count:
+            self._each_seconds += _NEWS * (seconds / count - self._each_seconds)
+
+
+class CommitPace:
+    """When a commit may wait for a later one of its regular times.
 
     Args:
         settings: of the worker.
@@ -23,24 +53,14 @@ class Pace:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._record_seconds = _FIRST_GUESS_SECONDS
         self._committed_seconds = 0.0
-
-    def batch_records(self) -> int:
-        """Give how many records a batch may have."""
-        return min(self._settings.batch_records, max(_BATCH_RECORDS_MIN, int(_BATCH_SECONDS / self._record_seconds)))
-
-    def processed(self, seconds: float, records: int) -> None:
-        """Note what some records took."""
-        if records:
-            self._record_seconds += _NEWS * (seconds / records - self._record_seconds)
 
     def committed(self, now_seconds: float) -> None:
         """Note that a commit has ended."""
         self._committed_seconds = now_seconds
 
     def may_wait(self, now_seconds: float, *, catching_up: bool) -> bool:
-        """Tell whether a commit may still wait at one of its regular times.
+        """Tell whether a commit may still wait.
 
         Behind a backlog nobody reads what is fresh, and an account that has several events between two commits is
         written once.

@@ -11,14 +11,13 @@ import time
 from typing import Any, NoReturn
 
 from processors.context import Context
-from stream import logs
+from stream import interpreter, logs
 from stream.app import build_app
 from stream.cluster import ClusterError
 from stream.ending import EXIT_FAILED, end, end_after
 from stream.engine import Engine
 from stream.health import Health
 from stream.judgement import context_of
-from stream.memory import look_for_cycles_seldom
 from stream.monitor import Monitor
 from stream.probes import ProbeServer
 from stream.settings import Settings, effective, env_name
@@ -35,7 +34,7 @@ def run_worker(settings: Settings) -> NoReturn:
     """
     context = context_of(settings)
     logs.configure(settings.log_level, settings.log_format)
-    look_for_cycles_seldom()
+    interpreter.tune()
     asyncio.run(_run(settings, context))
     raise AssertionError("a worker ends its process")
 

@@ -15,10 +15,10 @@ from benchmarks.contenders.measured import Stopwatch, Task, task_from_arguments
 from models.events import InputTopic
 from models.policy import Policy
 from processors.context import Context
+from stream import interpreter
 from stream.app import build_app
 from stream.engine import Batch, Engine
 from stream.health import Health
-from stream.memory import look_for_cycles_seldom
 from stream.monitor import Monitor
 from stream.settings import Settings, load_settings
 from stream.telemetry import Metrics
@@ -43,7 +43,7 @@ class CountingEngine(Engine):
             self._watch.report()
             # The group is left to its timeout: nothing was committed.
             os._exit(0)
-        self._pace.processed(time.perf_counter() - started, sum(len(run.messages) for run in batch.runs))
+        self._batches.took(time.perf_counter() - started, sum(len(run.messages) for run in batch.runs))
         task.busy = False
         self._resume(task)
         self._news.set()
@@ -58,7 +58,7 @@ class CountingEngine(Engine):
 async def main(task: Task) -> None:
     """Count until enough is counted."""
     settings = load_settings(environment(task.bootstrap_servers, task.topic.removesuffix(_ORDERS), task.run))
-    look_for_cycles_seldom()
+    interpreter.tune()
     engine = CountingEngine(settings, Stopwatch(task))
     await engine.connect()
     app: Any = build_app(settings, engine)

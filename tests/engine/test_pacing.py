@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from stream.pacing import Pace
+from stream.pacing import CommitPace, Portion
 from stream.settings import Settings
 from tests.support.tables import Row, table
 
@@ -12,25 +12,28 @@ SETTINGS: Final = Settings(
 
 
 @table("""
-| case                      | microseconds a record | records in a batch |
-| quick                     | 5                     | 2000               |
-| as quick as may be        | 10                    | 2000               |
-| ordinary                  | 100                   | 200                |
-| with a year passing by    | 10000                 | 20                 |
+| case                      | microseconds each | portion |
+| quick                     | 5                 | 2000    |
+| as quick as counts        | 10                | 2000    |
+| ordinary                  | 100               | 200     |
+| slow                      | 1000              | 20      |
+| slower than there is time | 10000             | 10      |
 """)
-def test_a_batch_takes_about_as_long_whatever_its_records_take(row: Row) -> None:
-    """After some batches the next has as many records as fit into twenty milliseconds, within the setting."""
-    pace = Pace(SETTINGS)
+def test_a_portion_takes_about_as_long_whatever_each_takes(row: Row) -> None:
+    """After some portions the next has as many as fit into twenty milliseconds, between ten and the most."""
+    portion = Portion(0.02, most=2000)
     for _ in range(50):
-        records = pace.batch_records()
-        pace.processed(records * int(row["microseconds a record"]) / 1e6, records)
+        portion.took(portion.size() * int(row["microseconds each"]) / 1e6, portion.size())
 
-    assert abs(pace.batch_records() - int(row["records in a batch"])) <= 1
+    assert abs(portion.size() - int(row["portion"])) <= 1
 
 
-def test_the_first_batch_is_small() -> None:
-    """Before anything was timed a batch has as many records as a slow one would."""
-    assert Pace(SETTINGS).batch_records() == 200
+def test_the_first_portion_is_small() -> None:
+    """Before anything was timed, and after a portion of none, each is taken to take a tenth of a millisecond."""
+    portion = Portion(0.02, most=2000)
+    portion.took(1.0, 0)
+
+    assert portion.size() == 200
 
 
 @table("""
@@ -43,7 +46,7 @@ def test_the_first_batch_is_small() -> None:
 """)
 def test_behind_a_backlog_commits_come_less_often(row: Row) -> None:
     """A commit waits for a later one of its regular times, while that one is still in time for a backlog."""
-    pace = Pace(SETTINGS)
+    pace = CommitPace(SETTINGS)
     pace.committed(100.0)
     now_seconds = 100.0 + float(row["since the last commit"])
 

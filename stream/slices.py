@@ -1,0 +1,45 @@
+"""Due accounts and snapshots of a partition, a slice at a time: no event waits for more than a slice."""
+
+import asyncio
+import time
+from collections.abc import Collection
+from typing import Final
+
+from stream.pacing import BATCH_SECONDS, SLICE_SECONDS, Portion
+from stream.task import PartitionTask, Produce
+
+_ACCOUNTS_MAX: Final = 500
+_ORDERED_ACCOUNTS: Final = 10_000
+"""Due accounts that are put in order at a time, which takes about as long as to advance a slice of them."""
+_TURNS: Final = 50
+"""Of the event loop, which are enough for a batch to be dealt, to come to its agent and to be processed."""
+
+
+class Slices:
+    """Lets time reach accounts and publishes their snapshots, as many at a time as a slice may take."""
+
+    def __init__(self) -> None:
+        self._due = Portion(SLICE_SECONDS, _ACCOUNTS_MAX)
+        self._snapshots = Portion(SLICE_SECONDS, _ACCOUNTS_MAX)
+
+    def work(self, task: PartitionTask, produce: Produce) -> bool:
+        """Do the next slice of a task; True if there is more to do."""
+        if not task.prepare_tick(_ORDERED_ACCOUNTS):
+            return True
+        due, snapshots = self._due.size(), self._snapshots.size()
+        started = time.perf_counter()
+        advanced = task.tick(due, produce)
+        ticked = time.perf_counter()
+        published = task.publish_snapshots(snapshots, produce)
+        self._due.took(ticked - started, advanced)
+        self._snapshots.took(time.perf_counter() - ticked, published)
+        return advanced == due or published == snapshots
+
+
+async def give_way(tasks: Collection[PartitionTask]) -> None:
+    """Let a batch that is on its way be processed before the next slice."""
+    until_seconds = time.monotonic() + BATCH_SECONDS
+    for _ in range(_TURNS):
+        await asyncio.sleep(0)
+        if time.monotonic() > until_seconds or not any(task.busy or task.inputs for task in tasks):
+            return
