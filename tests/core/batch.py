@@ -14,7 +14,19 @@ from models.events import TOPIC_OF_TYPE, AccountEvent, InputTopic, OrderCancelle
 from models.policy import Policy, Veto
 from tests.calibration.reference import log_odds as model_log_odds
 from tests.core.ledger import Figures, Ledger, NoRate, day_number, line_of, local_day, minor_digits, to_minor
-from tests.core.measures import PRECISION, Measures, Rhythm, Scored, exact, measure, real, score, scorecard
+from tests.core.measures import (
+    PRECISION,
+    Measures,
+    Noticed,
+    Rhythm,
+    Scored,
+    exact,
+    measure,
+    override_of,
+    real,
+    score,
+    scorecard,
+)
 from tests.support.portfolios import Portfolio
 
 _LADDER: Final = ("key", "growth", "standard", "basic")
@@ -51,14 +63,6 @@ class Judged(NamedTuple):
     level: str
     risk: int | None
     reasons: tuple[str, ...]
-
-
-class Noticed(NamedTuple):
-    """Other cut points: an account takes notice on its next due day, else when it is looked at next."""
-
-    portfolio: Portfolio
-    due_day: int | None
-    own_day: int
 
 
 @dataclass
@@ -148,7 +152,7 @@ class Reference:
             return "correction"
         if isinstance(event, ProfileUpdated):
             moved = scorecard(self.policy, before) != scorecard(self.policy, event)
-            if moved or _override(before, today) != _override(event, today):
+            if moved or override_of(before, today) != override_of(event, today):
                 return "configuration"
         return "behaviour"
 
@@ -208,7 +212,7 @@ class Reference:
         year = self.ledger.figures(day, self.policy.horizon_days)
         earned = self._grade(day, scored)
         tier, veto = self._held_down(day, earned, scored, year, profit)
-        by_hand = _override(self.ledger.profile, day)
+        by_hand = override_of(self.ledger.profile, day)
         level, risk, shift = self._loyalty(day, rhythm)
         reasons = self._reasons(day, rhythm, parts, shift)
         if by_hand is not None:
@@ -400,9 +404,3 @@ class Reference:
             return "account.churn_risk_changed" if level in {"none", "unproven"} else "account.recovered"
         alerts = {"medium", "high"}
         return "account.churn_risk_changed" if level in alerts or self.level in alerts else None
-
-
-def _override(profile: ProfileUpdated | None, day: int) -> str | None:
-    if profile is None or profile.override is None or day > day_number(profile.override.until):
-        return None
-    return profile.override.tier

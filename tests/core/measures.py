@@ -243,3 +243,18 @@ def scorecard(policy: Policy, profile: ProfileUpdated | None) -> tuple[str | Non
         if all(value is None or getattr(profile, name) == value for name, value in wanted.items()):
             return one.name, one.weights
     return None, policy.scorecard.weights
+
+
+class Noticed(NamedTuple):
+    """Other cut points: an account takes notice on its next due day, else when it is looked at next."""
+
+    portfolio: Portfolio
+    due_day: int | None
+    own_day: int
+
+
+def override_of(profile: ProfileUpdated | None, day: int) -> str | None:
+    """Give the tier that was set by hand and holds on a day."""
+    if profile is None or profile.override is None or day > day_number(profile.override.until):
+        return None
+    return profile.override.tier

@@ -18,9 +18,10 @@ from processors.context import Context
 from processors.evaluation import evaluate
 from processors.figures import windows_of
 from processors.scorecard import PARTS, points_of
-from tests.core.batch import Change, Noticed, Reference
+from tests.core.batch import Change, Reference
 from tests.core.histories import FIRST, SPAN_DAYS, Arrival, histories, models, moments, policies, portfolios
 from tests.core.ledger import minor_digits
+from tests.core.measures import Noticed
 from tests.support.portfolios import Portfolio
 
 LAST_DAY: Final = FIRST + SPAN_DAYS + 90

@@ -80,7 +80,11 @@ def test_a_make_target_in_a_document_exists(line: str, words: list[str]) -> None
 
 @pytest.mark.parametrize(
     ("name", "made"),
-    [("README.md", "health/snapshots.jsonl"), ("docs/delivery.md", "health/tier-changes.jsonl")],
+    [
+        ("README.md", "health/snapshots.jsonl"),
+        ("docs/churn.md", "health/snapshots.jsonl"),
+        ("docs/delivery.md", "health/tier-changes.jsonl"),
+    ],
 )
 def test_commands_on_files_run(name: str, made: str, tmp_path: Path) -> None:
     """The commands of a document that need no broker are run as they stand, in a copy of the examples."""

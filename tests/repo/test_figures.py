@@ -12,6 +12,8 @@ import pytest
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 RESULTS: Final = ROOT / "benchmarks" / "results" / "latest.json"
+VALIDATION: Final = ROOT / "validation" / "results.json"
+"""Its results are found under `churn`."""
 MARK: Final = re.compile(r"(?P<shown>-?\d[\d,]*(?:\.\d+)?)?(?P<between>[^\d<]*)<!-- result: (?P<path>\S+) -->")
 
 
@@ -45,6 +47,11 @@ def agrees(shown: str | None, value: float) -> bool:
     return float(plain) == round(float(value), decimals)
 
 
+def _results() -> dict[str, Any]:
+    measured: dict[str, Any] = json.loads(RESULTS.read_text(encoding="utf-8"))
+    return measured | {"churn": json.loads(VALIDATION.read_text(encoding="utf-8"))}
+
+
 def _pages() -> list[Path]:
     return [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
@@ -53,7 +60,7 @@ def _pages() -> list[Path]:
 def test_figures_are_those_of_the_results(page: Path) -> None:
     """Whoever measures again also changes what is said about it."""
     found = figures(page.read_text(encoding="utf-8"))
-    results = json.loads(RESULTS.read_text(encoding="utf-8")) if found else {}
+    results = _results() if found else {}
     wrong = [
         f"{figure.path}: {figure.shown}, measured {looked_up(results, figure.path)}"
         for figure in found
