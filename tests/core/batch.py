@@ -16,6 +16,7 @@ from tests.calibration.reference import log_odds as model_log_odds
 from tests.core.ledger import Figures, Ledger, NoRate, day_number, line_of, local_day, minor_digits, to_minor
 from tests.core.measures import (
     PRECISION,
+    Judged,
     Measures,
     Noticed,
     Rhythm,
@@ -47,22 +48,6 @@ class Change(NamedTuple):
     """The score after a tier change, the risk at a churn event."""
     also: tuple[object, ...]
     """Confidence and flap of a tier change; reasons and value at stake of a churn event."""
-
-
-class Judged(NamedTuple):
-    """What an account is as of a day."""
-
-    day: int
-    parts: Measures
-    profit: int | None
-    year: Figures
-    scored: Scored
-    earned: str
-    tier: str
-    veto: str | None
-    level: str
-    risk: int | None
-    reasons: tuple[str, ...]
 
 
 @dataclass

@@ -245,6 +245,22 @@ def scorecard(policy: Policy, profile: ProfileUpdated | None) -> tuple[str | Non
     return None, policy.scorecard.weights
 
 
+class Judged(NamedTuple):
+    """What an account is as of a day."""
+
+    day: int
+    parts: Measures
+    profit: int | None
+    year: Figures
+    scored: Scored
+    earned: str
+    tier: str
+    veto: str | None
+    level: str
+    risk: int | None
+    reasons: tuple[str, ...]
+
+
 class Noticed(NamedTuple):
     """Other cut points: an account takes notice on its next due day, else when it is looked at next."""
 
