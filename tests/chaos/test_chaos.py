@@ -16,7 +16,7 @@ def test_no_fault_loses_or_repeats_anything(
     mortal_kafka: KafkaBroker, tmp_path: Path, pytestconfig: pytest.Config
 ) -> None:
     """After each kind of fault, states, changes, dead letters and snapshots are what the input leads to, each once."""
-    seed = pytestconfig.getoption("hypothesis_seed")
+    seed = int(pytestconfig.getoption("hypothesis_seed"))
     kinds = tuple(kind for kind in Kind if kind not in SLOW)
     count = len(kinds)
     run = Run(count)
