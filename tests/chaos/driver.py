@@ -1,7 +1,7 @@
 """The run: applications one after the other, on each some faults, and then both oracles."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -9,7 +9,7 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 from random import Random
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from models.events import InputTopic
 from tests.chaos import oracle
@@ -58,26 +58,24 @@ class Run:
         return self.failure is None and self.valid == self.faults and self.verdict.ok
 
 
-@dataclass(frozen=True)
-class Mode:
-    """What an application reads, and how its time passes: what can be judged follows from that."""
+class Mode(NamedTuple):
+    """What an application reads, how its time passes, whom accounts are compared with: what can be judged follows."""
 
     name: str
     topics: tuple[InputTopic, ...]
     clock: str
-
-    @property
-    def is_recomputed(self) -> bool:
-        """Whether the order of the input decides everything."""
-        return len(self.topics) == 1 and self.clock == "event"
+    is_recomputed: bool
+    """Whether the order of the input decides everything."""
+    settings: Mapping[str, str]
 
 
-ONE_INPUT: Final = Mode("one input, event clock", (InputTopic.ORDERS,), "event")
+_COUNTED: Final = {"cut_points_file": "", "census_interval_seconds": "1"}
+ONE_INPUT: Final = Mode("one input, event clock, fixed cut points", (InputTopic.ORDERS,), "event", True, {})
 MODES: Final = (
     ONE_INPUT,
-    Mode("all inputs, live clock", tuple(InputTopic), "live"),
+    Mode("all inputs, live clock, live cut points", tuple(InputTopic), "live", False, _COUNTED),
     ONE_INPUT,
-    Mode("all inputs, event clock", tuple(InputTopic), "event"),
+    Mode("all inputs, event clock, live cut points", tuple(InputTopic), "event", False, _COUNTED),
 )
 """Taken in turn."""
 
@@ -117,7 +115,9 @@ class Driver:
     def _campaign(self, number: int, mode: Mode, kinds: list[Kind], run: Run) -> None:
         apps: list[Application] = []
         with ExitStack() as stack:
-            first = Application(self._broker.bootstrap_servers, self._folder, self._plant, clock=mode.clock)
+            first = Application(
+                self._broker.bootstrap_servers, self._folder, self._plant, clock=mode.clock, **mode.settings
+            )
             first.create_topics()
             live = mode.clock == "live"
             feeder = stack.enter_context(Feeder(first.settings, self._seed + number, mode.topics, live=live))

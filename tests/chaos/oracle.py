@@ -19,7 +19,7 @@ from models.wire import Refusal
 from processors.partition import NEVER, Partition
 from stream.audit.auditing import Audit
 from stream.audit.report import Fault
-from stream.checkpoint import CHECKPOINT_KEY
+from stream.checkpoint import CHECKPOINT_KEY, CUT_POINTS_KEY
 from stream.cluster import Cluster
 from stream.handling import Place, Terms, handle
 from stream.headers import Header
@@ -212,7 +212,8 @@ def _told(output: Output) -> str:
 
 
 def _states(messages: Iterable[Message]) -> dict[str, bytes | None]:
-    return {name: one.value() for name, one in latest(messages).items() if name != CHECKPOINT_KEY.decode()}
+    others = {CHECKPOINT_KEY.decode(), CUT_POINTS_KEY.decode()}
+    return {name: one.value() for name, one in latest(messages).items() if name not in others}
 
 
 def _shown(value: bytes | None) -> dict[str, Any] | None:
