@@ -46,7 +46,7 @@ def cut_points(censuses: list[Counted], version: int, classes: Classes) -> CutPo
         as_of_day=whole.as_of_day,
         accounts=whole.accounts,
         active_accounts=whole.revenue_minor.accounts,
-        relative_error=0 if all(one.exact for one in figures) else RELATIVE_ERROR,
+        relative_error=0.0 if all(one.exact for one in figures) else RELATIVE_ERROR,
         mean_gap_days=whole.gap_days / whole.gaps if whole.gaps else None,
         revenue=distribution(whole.revenue_minor, classes),
         profit=distribution(whole.profit_minor, classes),

@@ -198,7 +198,8 @@ class Keeper:
             _log.warning("the portfolio topic holds what this release cannot read: %s", error)
 
     def _context_of(self, cuts: CutPoints) -> Context:
-        if self._latest.portfolio_version != cuts.version:
+        # A version that was drawn and whose transaction failed is drawn again, with other contents.
+        if self._latest.cuts != cuts:
             self._latest = self._context.with_cuts(cuts)
         return self._latest
 
