@@ -71,6 +71,8 @@ class PublishStep(msgspec.Struct, frozen=True, tag="publish"):
     """Snapshots of these accounts were published, as they were then."""
 
     accounts: list[str]
+    clock_ms: int
+    """Of the partition: new cut points reach an account as of then, before it is described."""
 
 
 class CutPointsStep(msgspec.Struct, frozen=True, tag="cut_points"):

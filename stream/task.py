@@ -211,7 +211,7 @@ class PartitionTask:
                 self.tally.snapshots += 1
             recent[account_id] = now_ms  # the last one in, as none of them is in it
         if ready:
-            self._steps.append(PublishStep(ready))
+            self._steps.append(PublishStep(ready, self.accounts.clock_ms))
             self._named_bytes += sum(len(one.encode()) for one in ready)
         return len(ready)
 

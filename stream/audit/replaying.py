@@ -178,7 +178,8 @@ class Replayer:
                 case TickStep(now_ms=now_ms, limit=limit):
                     for _, done in self.accounts.tick(now_ms, limit):
                         outputs += [output_record(one, self._names, self._source, None) for one in done.outputs]
-                case PublishStep(accounts=names):
+                case PublishStep(accounts=names, clock_ms=clock_ms):
+                    self.accounts.clock_ms = max(self.accounts.clock_ms, clock_ms)
                     self._publish(names, transaction, outputs)
                 case CutPointsStep(version=version):
                     self._take_cuts(transaction)
