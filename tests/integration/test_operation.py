@@ -70,6 +70,8 @@ def test_every_documented_metric_is_exported_and_every_exported_one_is_documente
     said = documented()
     # the clock of a partition is shown once it has one, after the commit that moved it
     clocks = "account_health_clock_timestamp_seconds"
+    brokers = "account_health_connected_brokers"
+    eventually(lambda: any(name == brokers for name, _ in worker.metrics()), "the client has told of its brokers")
     eventually(lambda: sum(name == clocks for name, _ in worker.metrics()) == PARTITIONS, "the clocks are shown")
 
     types, labels, values = exported(worker)

@@ -99,7 +99,7 @@ def filled(expression: str, *, job: str = ".*", instance: str = ".*", interval: 
         "job": job,
         "instance": instance,
         "view": "view.*",
-        "api": "api.*",
+        "api": "serve.*",
         "delivery": "delivery.*",
     }
     return _VARIABLE.sub(lambda found: values[found["name"]], expression)

@@ -130,7 +130,7 @@ def server(
 ) -> Iterator[Prometheus]:
     """A Prometheus that has scraped all a few times, started as Compose starts it but for addresses and paths."""
     port = free_port()
-    processes = {"worker": worker, "view": view, "api": api, "delivery": delivery}
+    processes = {"worker": worker, "view": view, "serve": api, "delivery": delivery}
     addresses = {name: eventually(one._find_port, "it listens") for name, one in processes.items()}
     config = _adapted({**addresses, "prometheus": port})
     pairs = [word.partition("=") for word in SERVICES["prometheus"]["command"]]
@@ -157,9 +157,7 @@ def test_the_targets_are_scraped(server: Prometheus) -> None:
     targets = server.ask("targets", state="active")["activeTargets"]
     groups = server.ask("rules")["groups"]
 
-    assert {target["labels"]["job"]: target["health"] for target in targets} == dict.fromkeys(
-        {*JOBS, "api", "delivery"}, "up"
-    )
+    assert {target["labels"]["job"]: target["health"] for target in targets} == dict.fromkeys(JOBS, "up")
     assert {target["lastError"] for target in targets} == {""}
     assert len(groups) == len(RULE_FILES)
     assert {rule["health"] for group in groups for rule in group["rules"]} == {"ok"}

@@ -241,7 +241,7 @@ def test_nothing_is_found_where_nothing_is_planted(settings: Settings) -> None:
         pytest.param(
             _foreign, Fault.UNEXPECTED, "a record that no worker wrote at", id="a tier change that no worker wrote"
         ),
-        pytest.param(_old_snapshot, Fault.SNAPSHOT, "A-1: the last is ", id="a snapshot that is not the last"),
+        pytest.param(_old_snapshot, Fault.SNAPSHOT, ": the last is ", id="a snapshot that is not the last"),
         pytest.param(_no_tombstone, Fault.SNAPSHOT, "and it was erased", id="a snapshot of who was erased"),
         pytest.param(_altered_state, Fault.STATE, "differs in lifetime_revenue_minor", id="an altered state"),
         pytest.param(_lost_state, Fault.STATE, "wrote no record of it", id="a lost state"),
