@@ -27,6 +27,10 @@ from tests.deploy.processes import program
 
 CONFIG: Final[dict[str, Any]] = read_yaml(PROMETHEUS_FILE)
 JOBS: Final[dict[str, dict[str, Any]]] = {job["job_name"]: job for job in CONFIG["scrape_configs"]}
+JOB_OF: Final = {
+    name: job for job in CONFIG["scrape_configs"] for found in job.get("dns_sd_configs", ()) for name in found["names"]
+}
+"""The job that scrapes a service."""
 
 
 def _mounted(name: str, path: Path) -> str:
@@ -58,8 +62,8 @@ def test_prometheus_reads_the_file() -> None:
 
 @pytest.mark.parametrize("name", [name for name, service in OWN.items() if not is_one_shot(service)])
 def test_every_process_of_ours_is_scraped(name: str) -> None:
-    """Each service has a job of its name, which asks the name service for all of them, at their port."""
-    (found,) = JOBS[name]["dns_sd_configs"]
+    """Each service has a job, which asks the name service for all of them, at their port."""
+    (found,) = JOB_OF[name]["dns_sd_configs"]
     settings = load_settings(settings_of(image_environment() | environment(SERVICES[name], API_KEYS)))
 
     assert found["names"] == [name]

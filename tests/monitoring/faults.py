@@ -231,7 +231,7 @@ class Stage:
                 profile_version=version,
                 override={"tier": tier, "reason": "by hand", "until": f"{now + timedelta(days=30):%Y-%m-%d}"},
             )
-            for version, tier in enumerate(("key", "basic", "key"), 1)
+            for version, tier in enumerate(("key", "basic", "key", "basic", "key"), 1)
             for account in range(60)
         ]
         self._send(self._business, "profiles", profiles)

@@ -111,8 +111,6 @@ def _adapted(addresses: dict[str, int]) -> dict[str, Any]:
     config: dict[str, Any] = read_yaml(PROMETHEUS_FILE)
     for name in ("scrape_interval", "scrape_timeout", "evaluation_interval"):
         config["global"][name] = _SCRAPE_INTERVAL
-    # What Compose does not run: where to deliver to is nobody's default.
-    config["scrape_configs"] += [{"job_name": name} for name in addresses if name not in JOBS]
     config["rule_files"] = [str(PROMETHEUS_FILE.parent / pattern) for pattern in config["rule_files"]]
     for job in config["scrape_configs"]:
         job.pop("dns_sd_configs", None)
