@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Final, TypeVar
 
-from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from stream.delivery.courier import Courier
 from stream.delivery.dispatcher import Dispatcher, Partition
@@ -103,6 +103,8 @@ class Lane:
         self._committed: dict[Partition, int] = {}
         # Where each partition began: it has no other position before its first event.
         self._starts: dict[Partition, int] = {}
+        # Where a partition was last found to have no more.
+        self._reached: dict[Partition, int] = {}
         settings = common.settings
         self._topics = [settings.topics.tier_changes, settings.topics.churn_risk]
         group = delivery_id(settings.application_id, self.name)
@@ -120,6 +122,7 @@ class Lane:
                 # A destination that is new is sent all that is kept.
                 "auto.offset.reset": "earliest",
                 "isolation.level": "read_committed",
+                "enable.partition.eof": True,
                 "queued.max.messages.kbytes": _QUEUED_KBYTES,
                 "fetch.wait.max.ms": 100,
                 "log_level": 0,
@@ -167,8 +170,12 @@ class Lane:
         return self._dispatcher.open
 
     def lag_records(self, ends: Mapping[Partition, int]) -> int:
-        """Return how many offsets lie before the ends; control records count."""
+        """Return how many offsets lie before the ends; of the records that end transactions only those in between."""
         done = {**self._starts, **self._dispatcher.next_offsets()}
+        for one, offset in self._reached.items():
+            if not self._dispatcher.is_open(one):
+                # Behind the last event there may be what ends its transaction, which no event follows.
+                done[one] = max(offset, done.get(one, 0))
         return sum(max(0, ends[one] - offset) for one, offset in done.items() if one in ends)
 
     def lag_seconds(self, now_ms: int) -> float:
@@ -199,7 +206,11 @@ class Lane:
             return []
         messages = [first, *self._consumer.consume(min(_BATCH_RECORDS, max(room, 1)), 0)]
         for message in messages:
-            if (error := message.error()) is not None and (error.fatal() or not error.retriable()):
+            if (error := message.error()) is None:
+                continue
+            if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  # its only name
+                self._reached[message.topic() or "", message.partition() or 0] = message.offset() or 0
+            elif error.fatal() or not error.retriable():
                 raise KafkaException(error)
         return [one for one in messages if one.error() is None]
 
@@ -249,6 +260,7 @@ class Lane:
         self.assigned = False
         for one in gone:
             self._starts.pop(one, None)
+            self._reached.pop(one, None)
             self._committed.pop(one, None)
         if self._closing:
             return {}

@@ -49,6 +49,9 @@ def run_delivery(settings: Settings, destinations: Mapping[str, Destination]) ->
 
 
 async def _run(settings: Settings, destinations: Mapping[str, Destination]) -> NoReturn:
+    stopped = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     metrics, health = DeliveryMetrics(list(destinations)), Health(settings.stuck_deadline_seconds)
     probes = ProbeServer(settings.http_host, settings.http_port, health, metrics.registry)
     try:
@@ -65,7 +68,7 @@ async def _run(settings: Settings, destinations: Mapping[str, Destination]) -> N
             for name, destination in destinations.items():
                 client = await stack.enter_async_context(DestinationClient(destination))
                 delivery.add(name, client)
-            await delivery.run()
+            await delivery.run(stopped)
     except ClusterError as error:
         _log.critical("%s", error)
         end(EXIT_FAILED)
@@ -104,11 +107,8 @@ class _Delivery:
         """Add a destination."""
         self._lanes.append(Lane(Courier(name, client, self._erasures, self._metrics), self._common))
 
-    async def run(self) -> None:
-        """Deliver until a signal, or until a lane cannot go on, whose error is raised."""
-        stopped = asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    async def run(self, stopped: asyncio.Event) -> None:
+        """Deliver until it is stopped, or until a lane cannot go on, whose error is raised."""
         for follower in (self._failures, self._snapshots):
             follower.start()
         watch = asyncio.create_task(self._watch())

@@ -75,8 +75,14 @@ class Stand:
             names.tier_changes, names.churn_risk, names.snapshots, names.delivery_failures, partitions=PARTITIONS
         )
         self._producer = Producer(
-            {"bootstrap.servers": broker.bootstrap_servers, "partitioner": "murmur2_random", "linger.ms": 0}
+            {
+                "bootstrap.servers": broker.bootstrap_servers,
+                "partitioner": "murmur2_random",
+                "transactional.id": name,
+                "log_level": 0,
+            }
         )
+        self._producer.init_transactions(TIMEOUT_S)
         self.processes: Final[list[WorkerProcess]] = []
 
     def write(self, destinations: Mapping[str, Mapping[str, Any]]) -> None:
@@ -87,10 +93,10 @@ class Stand:
         )
         self.file.write_text(text, encoding="utf-8")
 
-    def publish(self, *events: AccountLost) -> None:
-        """Publish events as the worker does."""
+    def publish(self, *events: AccountLost, abort: bool = False) -> None:
+        """Publish events as the worker does, in one transaction."""
         source = event_source(self.settings.application_id)
-        self._send(output_record(one, self.settings.topics, source, None) for one in events)
+        self._send((output_record(one, self.settings.topics, source, None) for one in events), abort=abort)
 
     def erase(self, account_id: str, incarnation: int = 1) -> None:
         """Publish that an account was erased."""
@@ -110,11 +116,16 @@ class Stand:
             process.kill()
             print(f"--- {process.instance_id} ---\n{process.log_tail}")  # noqa: T201  # shown when the test has failed
 
-    def _send(self, records: Iterable[OutRecord]) -> None:
+    def _send(self, records: Iterable[OutRecord], *, abort: bool = False) -> None:
+        self._producer.begin_transaction()
         for record in records:
             headers: Any = record.headers
             self._producer.produce(record.topic, record.value, record.key, headers=headers)
-        assert self._producer.flush(TIMEOUT_S) == 0
+        if abort:
+            self._producer.flush(TIMEOUT_S)
+            self._producer.abort_transaction(TIMEOUT_S)
+        else:
+            self._producer.commit_transaction(TIMEOUT_S)
 
 
 def _toml(value: Any) -> str:

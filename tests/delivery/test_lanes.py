@@ -63,6 +63,8 @@ def test_a_destination_that_hangs_delays_no_other_and_has_all_after_a_redrive(st
     well, hanging = serve(), serve(lambda _: Reply(hang=True))
     stand.write({"well": webhook(well.url), "hanging": webhook(hanging.url, give_up_seconds=1)})
     process = stand.process().start().wait_ready()
+    # What was never committed is delivered to nobody.
+    stand.publish(*(event(account, 99) for account in ACCOUNTS), abort=True)
     for sequence in (1, 2, 3):
         before = len(well.received)
         stand.publish(*(event(account, sequence) for account in ACCOUNTS))
@@ -297,6 +299,24 @@ def test_probes_tell_of_the_process_and_metrics_of_its_destinations(stand: Stand
     server.answering = lambda _: Reply()
     eventually(lambda: _gauge(process, "delivery_lag_records") == 0, "nothing is left", timeout_s=TIMEOUT_S)
     assert failures(stand, "hooks") == []
+
+
+def test_processes_share_what_there_is(stand: Stand, serve: Serve) -> None:
+    """A second process takes partitions over, and when one is killed the other takes all; order and ids stay."""
+    server = serve(_slowly)
+    stand.write({"hooks": webhook(server.url, parallel_accounts=1)})
+    first, second = stand.process("deliver-0"), stand.process("deliver-1")
+    events = [event(account, sequence) for sequence in range(1, 31) for account in ACCOUNTS]
+    first.start().wait_ready()
+    stand.publish(*events)
+    eventually(lambda: len(server.received) > len(events) // 8, "the first one delivers", timeout_s=TIMEOUT_S)
+    second.start()
+    done = "account_health_deliveries_total", frozenset({"destination": "hooks", "disposal": "delivered"}.items())
+    eventually(lambda: second.ask("/readyz")[0] == 200 and second.metrics()[done] > 0, "both do", timeout_s=TIMEOUT_S)
+    first.kill()
+    eventually(lambda: len(set(ids(server.received))) == len(events), "all are delivered", timeout_s=TIMEOUT_S)
+
+    assert orders(server.received) == {account: list(range(1, 31)) for account in ACCOUNTS}
 
 
 def test_the_log_names_places_and_nothing_that_events_hold(stand: Stand, serve: Serve) -> None:
