@@ -1,6 +1,5 @@
 """From a published file to how well its future was predicted."""
 
-import time
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -83,9 +82,7 @@ def scored(outcome: Outcome, risks: Mapping[str, float]) -> dict[str, float]:
 
 def run_case(case: Case, events: Path, folder: Path | None = None) -> dict[str, Any]:
     """Calibrate, predict and score; with a folder the risks are those that a replay publishes."""
-    started = time.monotonic()
     model = fit(case, events)
-    seconds = time.monotonic() - started
     assert model.comparison is not None
     outcome = outcome_of(case, events)
     share = float(outcome.silent.mean())
@@ -101,7 +98,6 @@ def run_case(case: Case, events: Path, folder: Path | None = None) -> dict[str, 
         "protocol": model.comparison.protocol,
         **_rounded({"silent_share": share, "base_rate_brier": share * (1 - share), "recency_auc": outcome.recency_auc}),
         **scored(outcome, risks),
-        "calibration_seconds": round(seconds, 1),
     }
 
 

@@ -8,7 +8,9 @@ import numpy as np
 from scipy.special import expit
 
 from stream.calibration.candidates import (
+    CURVES,
     KINDS,
+    LOGISTIC,
     RECENCY,
     WINDOW_STEP_DAYS,
     LabelledWindow,
@@ -27,11 +29,11 @@ LATER_WINDOWS: Final = (2, 3)
 """Fewest and most windows that candidates are judged on; one alone may be an unusual one."""
 AUC_TOLERANCE: Final = 0.01
 """A candidate that ranks accounts worse than recency alone by more than this never wins."""
-OUTCOMES_TO_REPLACE: Final = 30
-"""Accounts of the rarer outcome, in the mean window, from which on recency alone can be replaced.
+OUTCOMES_MIN: Final[Mapping[str, int]] = {RECENCY: 0, **dict.fromkeys(CURVES, 15), LOGISTIC: 30}
+"""Accounts of the rarer outcome, in the mean window, from which on a kind may be chosen.
 
 Five for each of the six weights of the logistic model: Vittinghoff & McCulloch (2007), American Journal of Epidemiology
-165(6). With as few the standard error of an AUC is about 0.05.
+165(6). Of a curve only level and slope are learned from outcomes.
 """
 _EVEN: Final = 0.5
 _ABOUT: Final = 0.75
@@ -78,16 +80,19 @@ def judge(history: History, horizon_days: int) -> Judged:
 def winner(judged: Judged, gap_days: float) -> str:
     """Choose the kind with the least log-loss of those that rank accounts about as well as recency alone, or better.
 
-    Recency is kept where the windows are no evidence against it: where too few accounts stayed silent, or ordered; and
-    where it ranks accounts worse than chance although the horizon is about as long as the mean gap between order days,
-    or longer, so that what happened in the windows is unlike what comes after them.
+    A kind is left out where too few accounts stayed silent, or ordered, for what it learns. Recency is kept where it
+    ranks accounts worse than chance although the horizon is about as long as the mean gap between order days: what
+    happened in the windows is then unlike what comes after them.
     """
     least = judged.scores[RECENCY].auc
-    if np.mean([one.rarer for one in judged.windows]) < OUTCOMES_TO_REPLACE:
-        return RECENCY
     if least < _EVEN and judged.horizon_days >= _ABOUT * gap_days:
         return RECENCY
-    eligible = [kind for kind, one in judged.scores.items() if one.auc >= least - AUC_TOLERANCE]
+    outcomes = float(np.mean([one.rarer for one in judged.windows]))
+    eligible = [
+        kind
+        for kind, one in judged.scores.items()
+        if one.auc >= least - AUC_TOLERANCE and outcomes >= OUTCOMES_MIN[kind]
+    ]
     return min(eligible, key=lambda kind: judged.scores[kind].log_loss)
 
 

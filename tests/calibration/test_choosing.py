@@ -74,8 +74,10 @@ def _judged(scores: Mapping[str, str], rarer: int, horizon_days: int = 90) -> Ju
 | but not one that ranks clearly worse          | .70 .60 | .68 .50 | .75 .55  | 100   | 40  | logistic |
 | recency where nothing is better               | .70 .50 | .72 .55 | .75 .60  | 100   | 40  | recency  |
 | recency where all others rank worse           | .70 .60 | .65 .50 | .60 .40  | 100   | 40  | recency  |
-| recency where too little happened             | .70 .60 | .72 .55 | .75 .50  | 29    | 40  | recency  |
-| enough happened                               | .70 .60 | .72 .55 | .75 .50  | 30    | 40  | logistic |
+| enough happened for six weights               | .70 .60 | .72 .55 | .75 .50  | 30    | 40  | logistic |
+| enough happened for a curve                   | .70 .60 | .72 .55 | .75 .50  | 29    | 40  | mbg_nbd  |
+| the least that a curve takes                  | .70 .60 | .72 .55 | .75 .50  | 15    | 40  | mbg_nbd  |
+| recency where too little happened             | .70 .60 | .72 .55 | .75 .50  | 14    | 40  | recency  |
 | recency where the windows contradict it       | .49 .60 | .52 .55 | .75 .50  | 100   | 40  | recency  |
 | also at a horizon about as long as the gap    | .49 .60 | .52 .55 | .75 .50  | 100   | 120 | recency  |
 | not at a horizon within which few order again | .49 .60 | .52 .55 | .75 .50  | 100   | 121 | logistic |
@@ -122,5 +124,5 @@ def test_the_same_history_gives_the_same_model() -> None:
 
 
 def test_a_small_portfolio_keeps_recency() -> None:
-    """Of forty accounts too few stay silent to prove anything else."""
-    assert _calibrated(_history(400, accounts=40), 60).parameters.kind == "recency"
+    """Of thirty accounts too few stay silent to prove anything else."""
+    assert _calibrated(_history(400, accounts=30), 60).parameters.kind == "recency"
