@@ -20,7 +20,7 @@ from stream.simulation.spec import SimulationSpec
 from tests.support.deployment import PARTITIONS
 from tests.support.rubbish import RECORD_BYTES_MAX, rubbish
 
-RATE: Final = 150
+RATE: Final = 100
 """Records a second between bursts."""
 _TICK_SECONDS: Final = 0.05
 _FLUSH_SECONDS: Final = 60.0
