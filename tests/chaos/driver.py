@@ -131,7 +131,11 @@ class Driver:
             self._say(f"-- {mode.name}: {', '.join(kinds)}")
             for kind in kinds:
                 apps.append(scene.app)
-                self._fault(kind, mode, scene, run)
+                try:
+                    self._fault(kind, mode, scene, run)
+                except TimeoutError:
+                    self._say(f"{kind}: {scene.describe()}")
+                    raise
             feeder.finish()
             self._settle(scene.app, run)
             scene.app.stop(*sorted(scene.app.wanted))
