@@ -132,14 +132,16 @@ class Application:
                     raise ChaosError("\n".join(["workers end again and again:", *self.ended]))
             worker.start()
 
-    def until(self, condition: Callable[[], T | None], what: str, interval_s: float = 0.02) -> T:
+    def until(
+        self, condition: Callable[[], T | None], what: str, *, interval_s: float = 0.02, timeout_s: float = DEADLINE_S
+    ) -> T:
         """Wait for a condition, with the supervisor at work."""
 
         def met() -> T | None:
             self.tend()
             return condition()
 
-        return eventually(met, what, timeout_s=DEADLINE_S, interval_s=interval_s)
+        return eventually(met, what, timeout_s=timeout_s, interval_s=interval_s)
 
     def running(self) -> list[str]:
         """Name the workers that run and are wanted."""

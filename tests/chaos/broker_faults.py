@@ -81,15 +81,19 @@ def hang(scene: Scene) -> Struck:
     """Somebody leaves a transaction open on state and outputs; a worker has to wait until the broker aborts it."""
     app = scene.app
     victim, partitions = scene.busy_victim()
+    partition = min(partitions)
     stranger = Stranger(app.settings, f"stranger-{uuid4()}", TRANSACTION_TIMEOUT_MS)
-    stranger.write(min(partitions), scene.feeder.recent_keys(), scene.chance)
+    stranger.write(partition, scene.feeder.recent_keys(), scene.chance)
     before = app.positions()
     app.worker(victim).kill()
-    after = app.positions()
+    struck = Struck(f"left junk open, killed {victim}", before, app.positions(), frozenset({partition}))
+    if struck.outstanding == 0:
+        stranger.abort()
+        return struck
     app.wait_processed(before.ends, "what was there is processed")
     if stranger.may_commit():
         raise ChaosError("a transaction that a worker did not wait for could commit")
-    return Struck(f"left junk open, killed {victim}", before, after, partitions)
+    return struck
 
 
 def hang_long(scene: Scene) -> Struck:

@@ -28,6 +28,8 @@ ATTEMPTS_MAX: Final = 5
 CAMPAIGN_FAULTS: Final = 10
 """Faults of one company; then all that came of it is judged."""
 _FIRST_RECORDS: Final = 500
+_SETTLE_S: Final = 30.0
+"""To let due days pass and to publish snapshots, when all input is processed."""
 
 Say = Callable[[str], None]
 
@@ -129,9 +131,13 @@ class Driver:
             self._say(f"-- {mode.name}: {', '.join(kinds)}")
             for kind in kinds:
                 apps.append(scene.app)
-                self._fault(kind, mode, scene, run)
+                try:
+                    self._fault(kind, mode, scene, run)
+                except TimeoutError:
+                    self._say(f"{kind}: {scene.describe()}")
+                    raise
             feeder.finish()
-            self._settle(scene.app)
+            self._settle(scene.app, run)
             scene.app.stop(*sorted(scene.app.wanted))
             self._judge(scene.app, mode, run)
             for app in {id(one): one for one in [*apps, scene.app]}.values():
@@ -170,11 +176,14 @@ class Driver:
             if valid:
                 return
 
-    def _settle(self, app: Application) -> None:
+    def _settle(self, app: Application, run: Run) -> None:
         """Wait until all input is processed, all due days have passed and all snapshots are published."""
+        app.wait_processed(app.positions().ends, "all input is processed")
         view = StateView(app.settings)
         try:
-            app.until(view.is_settled, "all is settled", interval_s=0.1)
+            app.until(view.is_settled, "all is settled", interval_s=0.1, timeout_s=_SETTLE_S)
+        except TimeoutError:
+            run.verdict.lack("a day that has come, or a snapshot: the application does not come to rest")
         finally:
             view.close()
 

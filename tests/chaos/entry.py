@@ -32,7 +32,7 @@ from stream.transactions import Transactions
 _PROGRAM: Final = Path(__file__)
 _BACK_SOON: Final = {"reconnect.backoff.max.ms": 500}
 _QUICK: Final = {"session.timeout.ms": 3000, "heartbeat.interval.ms": 500, **_BACK_SOON}
-_LOST: Final = frozenset(range(100, 1000, 20))
+_LOST: Final = frozenset(range(50, 150, 10))
 """Which state records of a worker are lost by `Plant.STATE_LOST`."""
 
 

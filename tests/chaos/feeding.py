@@ -20,7 +20,7 @@ from stream.simulation.spec import SimulationSpec
 from tests.support.deployment import PARTITIONS
 from tests.support.rubbish import RECORD_BYTES_MAX, rubbish
 
-RATE: Final = 150
+RATE: Final = 100
 """Records a second between bursts."""
 _TICK_SECONDS: Final = 0.05
 _FLUSH_SECONDS: Final = 60.0
@@ -119,7 +119,6 @@ class Feeder:
 
     def __init__(self, settings: Settings, seed: int, topics: tuple[InputTopic, ...], *, live: bool) -> None:
         self.topics: Final = topics
-        self.delivered = 0
         self._settings = settings
         self._live = live
         self._names = {topic: settings.topics.of_input(topic) for topic in topics}
@@ -162,6 +161,10 @@ class Feeder:
                 self._produce(_order(key, f"size-{next(self._numbers)}", self._last_ms, size))
                 self._send(1)
         return max(sizes)
+
+    def waiting(self) -> int:
+        """Count the records that the broker has not acknowledged."""
+        return len(self._producer)
 
     def recent_keys(self) -> list[bytes]:
         """Name accounts that were sent of last, each once."""
@@ -238,7 +241,6 @@ class Feeder:
     def _on_delivery(self, error: KafkaError | None, _: Message) -> None:
         if error is not None:
             self._failure = str(error)
-        self.delivered += error is None
 
     def _connect(self) -> Producer:
         return Producer(

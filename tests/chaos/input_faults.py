@@ -31,7 +31,7 @@ def move_offsets(scene: Scene) -> Struck:
     crew, before, after = _stopped(scene)
     place = _unfinished(before, after, scene.chance)
     if place is None:
-        return Struck("nothing was left to do", before, after, frozenset())
+        return _too_late(scene, crew, before, after)
     held = after.committed[place]
     moved = max(0, held + scene.chance.choice([-1, 1]) * scene.chance.randint(1, _MOVED_MAX))
     moved += moved == held
@@ -51,7 +51,7 @@ def trim(scene: Scene) -> Struck:
     crew, before, after = _stopped(scene)
     place = _unfinished(before, after, scene.chance)
     if place is None:
-        return Struck("nothing was left to do", before, after, frozenset())
+        return _too_late(scene, crew, before, after)
     app, held = scene.app, after.committed[place]
     with scene.feeder.paused():
         scene.retire(app)
@@ -72,7 +72,7 @@ def make_anew(scene: Scene) -> Struck:
     crew, before, after = _stopped(scene)
     place = _unfinished(before, after, scene.chance)
     if place is None:
-        return Struck("nothing was left to do", before, after, frozenset())
+        return _too_late(scene, crew, before, after)
     app, name = scene.app, scene.app.topics.of_input(place.topic)
     with scene.feeder.paused():
         scene.retire(app)
@@ -118,6 +118,12 @@ def _stopped(scene: Scene) -> tuple[list[str], Positions, Positions]:
     # Nobody waits for their sessions: the next one gets all partitions at once.
     app.remove_members(*crew)
     return crew, before, after
+
+
+def _too_late(scene: Scene, crew: list[str], before: Positions, after: Positions) -> Struck:
+    """Let the workers go on: there is nothing left that could be disturbed."""
+    scene.app.wanted.update(crew)
+    return Struck("did nothing", before, after, frozenset())
 
 
 def _unfinished(before: Positions, after: Positions, chance: Random) -> Place | None:

@@ -9,7 +9,7 @@ from tests.chaos.application import Application, Place, Positions
 from tests.chaos.feeding import Feeder
 from tests.support.broker import KafkaBroker
 
-_BURST: Final = range(400, 1000)
+_BURST: Final = range(800, 1600)
 """Records that are sent just before a fault."""
 _LEAD_PART_MAX: Final = 3
 """At most one of so many of them is processed when it strikes."""
@@ -65,6 +65,14 @@ class Scene:
         partitions = frozenset(self.app.held_by(victim))
         self.get_busy()
         return victim, partitions
+
+    def describe(self) -> str:
+        """Tell how things stand, for whoever has to find out why nothing goes on."""
+        app, feeder = self.app, self.feeder
+        return (
+            f"positions {app.positions().as_json()}, {feeder.waiting()} records wait to be sent, "
+            f"running {app.running()}, owners {app.owners()}, ended {app.ended}"
+        )
 
     def close(self) -> None:
         """End the workers."""

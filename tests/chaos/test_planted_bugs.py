@@ -15,6 +15,7 @@ SEED = 7
 | bug              | found as |
 | checkpoint-ahead | missing  |
 | output-outside   | twice    |
+| state-lost       | missing  |
 """)
 def test_a_planted_bug_is_found(kafka: KafkaBroker, tmp_path: Path, row: Row) -> None:
     """One kill among the work is enough to see that something was lost, or published twice."""

@@ -1,20 +1,22 @@
 """A partition task: what it remembers between two workers."""
 
-from typing import Final
+from collections.abc import Callable
+from typing import Final, Literal
 
 from models.codec import pack
 from models.events import InputTopic
 from models.policy import Churn, Policy, Segmented
 from models.state import AccountState, ProfileState
 from processors.account import Step
-from processors.context import Context
+from processors.context import DAY_MS, Context
 from processors.partition import Partition
-from stream.checkpoint import UNSETTLED
+from stream.checkpoint import UNSETTLED, PublishStep
 from stream.handling import Place
 from stream.records import OutRecord
 from stream.restore import Restored
 from stream.settings import Settings
 from stream.task import PartitionTask
+from tests.support.cuts import MADE_UP
 
 OLD: Final = Policy(reporting_currency="EUR", revision=1)
 NEW: Final = Policy(reporting_currency="EUR", revision=2, churn=Churn(lost_days=200))
@@ -22,15 +24,22 @@ BACK: Final = Policy(reporting_currency="EUR", revision=3)
 ACCOUNTS: Final = ("A-1", "A-2", "A-3")
 
 
-def _task(packed: dict[str, bytes | None], policy: Policy, settled: str | None) -> PartitionTask:
+def _task(
+    packed: dict[str, bytes | None],
+    policy: Policy,
+    settled: str | None,
+    *,
+    clock: Literal["live", "event"] = "event",
+    wall_clock_ms: Callable[[], int] = lambda: 1,
+) -> PartitionTask:
     accounts = Partition(Context(policy))
     for account_id, state in packed.items():
         accounts.restore(account_id, state)
     accounts.set_clock(1)
     positions = dict.fromkeys(InputTopic, 0)
     place = Place(0, 1, dict.fromkeys(InputTopic, "id"))
-    settings = Settings(reporting_currency="EUR", clock="event")
-    return PartitionTask(place, Restored(accounts, positions, settled, 0, 0.0), settings, lambda: 1)
+    settings = Settings(reporting_currency="EUR", clock=clock)
+    return PartitionTask(place, Restored(accounts, positions, settled, 0, 0.0), settings, wall_clock_ms)
 
 
 def _advance(task: PartitionTask, limit: int) -> str:
@@ -68,6 +77,27 @@ def test_snapshots_are_held_back_until_a_new_policy_has_reached_every_account() 
     published = task.publish_snapshots(10, produced.append), task.held_back_since_ms
 
     assert (held, published) == ((0, 1), (len(ACCOUNTS), None))
+
+
+def test_a_snapshot_tells_the_clock_at_which_new_cut_points_reached_its_account() -> None:
+    """The live clock moves on while nothing is due, which no other step tells: without it nobody could do it again."""
+    now_ms = [DAY_MS]
+    state = AccountState("A-1", revision=2, published_revision=1, configuration=OLD.version, as_of_ms=DAY_MS)
+    task = _task({"A-1": pack(state)}, OLD, OLD.version, clock="live", wall_clock_ms=lambda: now_ms[0])
+    produced: list[OutRecord] = []
+    for topic in InputTopic:
+        task.inputs.reached_end(topic)
+    now_ms[0] += DAY_MS // 2
+    silent = task.tick(10, produced.append)
+
+    task.part.adopt(Context(OLD, cuts=MADE_UP))
+    task.publish_snapshots(10, produced.append)
+
+    found = task.accounts.get("A-1")
+    assert silent == 0
+    assert task.checkpoint().steps[-1] == PublishStep(["A-1"], now_ms[0])
+    assert found is not None
+    assert (found.as_of_ms, found.portfolio_version) == (now_ms[0], MADE_UP.version)
 
 
 def test_only_segments_that_the_policy_names_are_told_apart() -> None:
