@@ -1,30 +1,34 @@
-"""The worker as a child process that cannot outlive the demo."""
+"""Child processes that cannot outlive the demo."""
 
 import contextlib
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from stream.demo.options import environment
 
-_COMMAND: Final = (sys.executable, "-c", "from stream.cli import main; main()", "worker")
-"""Run by this interpreter, not by whatever is on PATH."""
 _STOP_TIMEOUT_S: Final = 10.0
 _TAIL_BYTES: Final = 8192
 
 
-class WorkerChild:
-    """A worker that writes its log to a file.
+def ours(*arguments: str) -> tuple[str, ...]:
+    """Give our command line, to be run by this interpreter and not by whatever is on PATH."""
+    return (sys.executable, "-c", "from stream.cli import main; main()", *arguments)
+
+
+class Child:
+    """A program that writes its log to a file.
 
     It ends with this process, even when that is killed: a shell waits for the end of a pipe that nobody writes to,
-    and then kills the worker. (The kernel's own signal for this fires when the starting thread ends, exists on Linux
+    and then kills the program. (The kernel's own signal for this fires when the starting thread ends, exists on Linux
     only, and setting it runs Python between fork and exec.)
     """
 
-    def __init__(self, variables: Mapping[str, str], log_file: Path) -> None:
+    def __init__(self, command: Sequence[str], variables: Mapping[str, str], log_file: Path) -> None:
+        self._command = tuple(command)
         self.log_file: Final = log_file
         self._variables = variables
         self._process: subprocess.Popen[bytes] | None = None
@@ -34,13 +38,13 @@ class WorkerChild:
         """Start it; returns at once."""
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603  # our own command line
-                _COMMAND,
+                self._command,
                 # What it leaves in the folder for temporary files goes with the demo's own.
                 env={**environment(self._variables), "TMPDIR": str(self.log_file.parent)},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                # An interrupt from the keyboard is for the demo, which then stops the worker.
+                # An interrupt from the keyboard is for the demo, which then stops its children.
                 start_new_session=True,
             )
         self._guard = subprocess.Popen(  # noqa: S603  # the only variable part is a number
@@ -76,7 +80,7 @@ class WorkerChild:
                 self._process.kill()
                 self._process.wait()
             self._process = None
-        # Only now: had this process died meanwhile, the worker would have had to end.
+        # Only now: had this process died meanwhile, the program would have had to end.
         if self._guard is not None:
             self._guard.kill()
             self._guard.communicate()

@@ -6,7 +6,7 @@ from typing import Final, Protocol, Self
 from rich.console import Console
 from rich.live import Live
 
-from stream.demo.plain import change_line, progress_line
+from stream.demo.plain import API_PATH, change_line, progress_line
 from stream.demo.screen import Screen
 from stream.demo.view import Phase, View
 
@@ -51,12 +51,16 @@ class LineDisplay:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._due_s = 0.0
+        self._told_api = False
 
     def show(self, view: View) -> None:
         """Print what is new."""
         for change in view.story.fresh():
             if view.phase is Phase.LIVE:
                 self._print(change_line(change, view.story, view.currency))
+        if view.api is not None and not self._told_api:
+            self._told_api = True
+            self._print(f"the API answers at {view.api}{API_PATH}")
         # In the live part the changes speak; the line says that all is well when there are none.
         if view.elapsed_s >= self._due_s:
             self._due_s = view.elapsed_s + _LINE_EVERY_S * (5 if view.phase is Phase.LIVE else 1)

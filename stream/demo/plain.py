@@ -11,6 +11,8 @@ from stream.demo import words
 from stream.demo.story import OUTPUTS, Story
 from stream.demo.view import Phase, View
 
+API_PATH: Final = "/api/v1/portfolio"
+"""What the demo points at."""
 _LATEST: Final = 5
 _NAME_CELLS: Final = 31
 

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from models.outputs import ChurnEvent, ChurnLevel, Direction, Tier, TierChanged
 from stream.demo import words
+from stream.demo.plain import API_PATH
 from stream.demo.story import Story
 from stream.demo.view import Phase, View
 from stream.topics import CHURN_RISK, TIER_CHANGES
@@ -208,6 +209,8 @@ def _foot(view: View) -> RenderableType:
     grid.add_column(style="bright_black", no_wrap=True)
     grid.add_column(no_wrap=True, overflow="ellipsis")
     grid.add_row(" dead letters", Text(_refusal_words(view.figures.refusals)))
+    if view.api is not None:
+        grid.add_row(" API", Text(f"{view.api}{API_PATH}  {view.api}/api/v1/accounts?sort=value_at_stake"))
     grid.add_row(" worker", Text(f"{view.url}/metrics  {view.url}/readyz  Ctrl-C ends the demo"))
     return grid
 

@@ -12,7 +12,7 @@ from typing import Final
 from confluent_kafka import KafkaException
 
 from models.fields import epoch_ms
-from stream.demo.child import WorkerChild, free_port
+from stream.demo.child import Child, free_port, ours
 from stream.demo.display import Display
 from stream.demo.feeder import Feeder
 from stream.demo.figures import Figures, ask
@@ -20,6 +20,7 @@ from stream.demo.options import DemoError, Options
 from stream.demo.picture import write_picture
 from stream.demo.plain import Timing, summary
 from stream.demo.reader import OutputReader
+from stream.demo.serving import Serving
 from stream.demo.story import OUTPUTS, Story
 from stream.demo.view import Meter, Phase, View
 from stream.embedded import EmbeddedBroker
@@ -65,6 +66,7 @@ class Demo:
         self._first_event_s: float | None = None
         self._moved_s = 0.0
         self._live_since_s: float | None = None
+        self._serving: Serving | None = None
 
     @property
     def log_file(self) -> Path:
@@ -98,10 +100,12 @@ class Demo:
             settings = load_settings(variables)
             reader = OutputReader(settings, self._story)
             stack.callback(reader.close)
-            child = WorkerChild(variables, self.log_file)
+            child = Child(ours("worker"), variables, self.log_file)
             feeder = Feeder(settings, self._company, self._now, self._options.hours_per_second)
+            self._serving = Serving(variables, self._folder)
             # The worker ends first, and the broker when no client is left.
             stack.callback(feeder.stop)
+            stack.callback(self._serving.stop)
             stack.callback(child.stop)
             child.start()
             feeder.start()
@@ -111,12 +115,14 @@ class Demo:
     def _elapsed_s(self) -> float:
         return time.monotonic() - self._started
 
-    def _watch(self, display: Display, reader: OutputReader, child: WorkerChild, feeder: Feeder) -> None:
+    def _watch(self, display: Display, reader: OutputReader, child: Child, feeder: Feeder) -> None:
         look_s = 0.0
         while True:
             reader.poll(_POLL_S, self._elapsed_s())
             if child.exit_code is not None:
                 raise DemoError(f"the worker ended with exit code {child.exit_code}: {child.last_words()}")
+            if self._serving is not None and (failure := self._serving.failure()) is not None:
+                raise DemoError(failure)
             if feeder.failure is not None:
                 raise DemoError(f"the events could not be sent: {feeder.failure}")
             if self._elapsed_s() < look_s:
@@ -169,6 +175,9 @@ class Demo:
         self.timing = Timing(self._first_event_s or now_s, now_s, feeder.history_records or 0)
         self._live_since_s = now_s
         if not self._options.once:
+            assert self._serving is not None
+            # Not before: until then, what there is to see changes by the second, and the machine is busy.
+            self._serving.start()
             feeder.go_live()
 
     def _is_over(self, feeder: Feeder) -> bool:
@@ -206,4 +215,5 @@ class Demo:
             hours_per_second=self._options.hours_per_second,
             currency=self._currency,
             url=f"http://127.0.0.1:{self._port}",
+            api=None if self._serving is None else self._serving.url,
         )

@@ -40,6 +40,8 @@ class View:
     currency: str
     url: str
     """Of the worker, without a path."""
+    api: str | None = None
+    """The same of the API; None before it answers."""
 
     @property
     def seconds_per_day(self) -> float:

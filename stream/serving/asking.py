@@ -1,5 +1,6 @@
 """Asking Redis, and at the same moment whether what it holds is a complete view of this version."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final, NamedTuple
@@ -34,15 +35,29 @@ class Asking:
     """Asks the view of one application.
 
     Args:
-        client: asynchronous, of Redis, with time-outs; answers in bytes.
+        client: asynchronous, of Redis, answers in bytes.
         application_id: whose view.
+        timeout_seconds: for all that one question asks of Redis together.
     """
 
-    def __init__(self, client: "redis.asyncio.Redis", application_id: str) -> None:
+    def __init__(self, client: "redis.asyncio.Redis", application_id: str, timeout_seconds: float) -> None:
+        self._timeout_seconds = timeout_seconds
         self.client: Final[Any] = client  # its annotations answer for the synchronous client as well
         self._application_id = application_id
         self._meta_key = meta_key(application_id)
         self._keys = Keys(application_id, b"")
+
+    @asynccontextmanager
+    async def available(self) -> AsyncGenerator[None]:
+        """Say of a Redis that does not answer in time, or answers what it cannot hold, that there is no view now.
+
+        One timer for a question, as the client's own would be one for each of hundreds of replies.
+        """
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                yield
+        except (RedisError, TimeoutError) as error:
+            raise ViewUnavailableError(_SILENT) from error
 
     async def meta(self) -> dict[bytes, bytes]:
         """Read what is said of the view; empty if there is none of this version."""
@@ -85,12 +100,3 @@ class Asking:
         """
         if await self.client.hget(self._meta_key, names.BUILD) != keys.build:
             raise ViewUnavailableError(_BUILDING)
-
-
-@asynccontextmanager
-async def available() -> AsyncGenerator[None]:
-    """Say of a Redis that does not answer, or answers what it cannot hold, that there is no view now."""
-    try:
-        yield
-    except RedisError as error:
-        raise ViewUnavailableError(_SILENT) from error

@@ -13,7 +13,6 @@ from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from redis.exceptions import RedisError
 
 from models.events import InputTopic, ProfileUpdated, TierOverride
 from models.fields import Identifier, Percent, Text
@@ -146,7 +145,7 @@ class ProfileEditor:
         event_id = f"edit-{uuid.uuid4().hex}"
         body = edited(snapshot, edit, event_id, datetime.now(UTC))
         claim = f"{edit.account_id}/{snapshot.incarnation}/{held + 1}"
-        if not await self._claim(claim):
+        if not await self._reader.claim(claim, _CLAIM_SECONDS):
             raise EditConflictError("the profile was changed a moment ago; read it again")
         editor = key_name if edit.by is None else f"{key_name}: {edit.by}"
         headers = [(EDITED_BY_HEADER, editor.encode()), (EDIT_REASON_HEADER, edit.reason.encode())]
@@ -176,17 +175,10 @@ class ProfileEditor:
         if self._made is not None:
             await asyncio.to_thread(self._made.flush, _DELIVERY_SECONDS)
 
-    async def _claim(self, claim: str) -> bool:
-        """Take a version for this edit alone; False if it is taken."""
-        try:
-            return await self._reader.claim(claim, _CLAIM_SECONDS)
-        except RedisError as error:
-            raise ViewUnavailableError("the view does not answer; try again later") from error
-
     async def _release(self, claim: str) -> None:
         try:
             await self._reader.release(claim)
-        except RedisError:
+        except ViewUnavailableError:
             _log.warning("a version stays taken for %s s", _CLAIM_SECONDS)
 
     def _producer(self) -> Producer:

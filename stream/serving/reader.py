@@ -10,7 +10,7 @@ import redis.asyncio
 
 from models.fields import from_epoch_ms
 from models.outputs import ChurnLevel
-from stream.serving.asking import Answer, Asking, available
+from stream.serving.asking import Answer, Asking
 from stream.serving.errors import AccountNotFoundError, CursorExpiredError
 from stream.serving.listing import Found, Walk, id_of, is_first_match, passes, passing_cells
 from stream.serving.places import Place, read_place
@@ -25,6 +25,7 @@ from stream.view.keys import CELL_DIMENSIONS, SET_DIMENSIONS, Keys
 from stream.view.packing import unpack
 from stream.view.totals import Total, read_total
 
+TIMEOUT_SECONDS: Final = 2.0
 GATHERED_MAX: Final = 1000
 """Accounts that are read to put them in order here, at most."""
 CHANGES_MAX: Final = 500
@@ -35,19 +36,22 @@ class ViewReader:
     """Reads one application's view.
 
     Args:
-        client: asynchronous, of Redis, with time-outs; answers in bytes.
+        client: asynchronous, of Redis; answers in bytes.
         application_id: whose view.
+        timeout_seconds: Redis has as long for all that one question asks of it.
 
     Every method raises ViewUnavailableError when Redis does not answer or the view is not complete.
     """
 
-    def __init__(self, client: "redis.asyncio.Redis", application_id: str) -> None:
-        self._asking = Asking(client, application_id)
+    def __init__(
+        self, client: "redis.asyncio.Redis", application_id: str, timeout_seconds: float = TIMEOUT_SECONDS
+    ) -> None:
+        self._asking = Asking(client, application_id, timeout_seconds)
         self._client = self._asking.client
 
     async def status(self) -> ViewStatus:
         """Tell how far the view is; answers while it is being built, too."""
-        async with available():
+        async with self._asking.available():
             meta = await self._asking.meta()
             cells: list[bytes] = []
             if meta:
@@ -68,7 +72,7 @@ class ViewReader:
             QueryError: if the cursor is not one of this query's.
         """
         after = decode_cursor(query)
-        async with available():
+        async with self._asking.available():
             keys, totals = await self._totals(("cell", *(one.value for one in query.filters)))
             if query.search is not None and after is None and (exact := await self._by_id(keys, query)) is not None:
                 page = AccountPage(items=(row_of(exact),), next=None, total=1)
@@ -100,7 +104,7 @@ class ViewReader:
             AccountNotFoundError: if there is none.
         """
         fields = names.BODY, names.HISTORY, names.POINTS
-        async with available():
+        async with self._asking.available():
             answer = await self._asking.ask(lambda keys: [("HMGET", keys.account(account_id), *fields)])
         ((body, history, points),) = answer.replies
         if body is None:
@@ -109,7 +113,7 @@ class ViewReader:
 
     async def portfolio(self) -> Portfolio:
         """Give all accounts together."""
-        async with available():
+        async with self._asking.available():
             _, totals = await self._totals(GROUPS)
         return portfolio_of(totals)
 
@@ -125,7 +129,7 @@ class ViewReader:
         place = None if after is None else read_place(after)
         limit = min(limit, CHANGES_MAX)
         low = "-" if place is None else f"({place}"
-        async with available():
+        async with self._asking.available():
             answer = await self._asking.ask(lambda keys: [("XRANGE", keys.changes, low, "+", "COUNT", limit + 1)])
         (entries,) = answer.replies
         if place is not None:
@@ -137,23 +141,25 @@ class ViewReader:
     async def latest_changes(self, limit: int = 20) -> tuple[Change, ...]:
         """Give the last changes, newest first."""
         count = min(limit, CHANGES_MAX)
-        async with available():
+        async with self._asking.available():
             answer = await self._asking.ask(lambda keys: [("XREVRANGE", keys.changes, "+", "-", "COUNT", count)])
         (entries,) = answer.replies
         return tuple(change_of(*entry) for entry in entries)
 
     async def last_place(self) -> str:
         """Give the cursor after which only changes come that are yet to happen."""
-        async with available():
+        async with self._asking.available():
             return str((await self._asking.ask(lambda _: ())).last)
 
     async def claim(self, name: str, seconds: int) -> bool:
-        """Take a name for a while, in all processes; False if it is taken. Raises redis.RedisError."""
-        return bool(await self._client.set(self._asking.claim_key(name), b"1", nx=True, ex=seconds))
+        """Take a name for a while, in all processes; False if it is taken. Raises ViewUnavailableError."""
+        async with self._asking.available():
+            return bool(await self._client.set(self._asking.claim_key(name), b"1", nx=True, ex=seconds))
 
     async def release(self, name: str) -> None:
-        """Give a name back. Raises redis.RedisError."""
-        await self._client.delete(self._asking.claim_key(name))
+        """Give a name back. Raises ViewUnavailableError."""
+        async with self._asking.available():
+            await self._client.delete(self._asking.claim_key(name))
 
     async def _totals(self, groups: Sequence[str]) -> tuple[Keys, Totals]:
         answer = await self._asking.ask(lambda keys: [("HGETALL", keys.totals(group)) for group in groups])

@@ -33,7 +33,7 @@ class Services:
     def of(cls, settings: Settings) -> Self:
         """Make them; nothing is connected yet."""
         metrics, client = ServeMetrics(), redis_client(settings)
-        reader = ViewReader(client, settings.application_id)
+        reader = ViewReader(client, settings.application_id, settings.redis_timeout_ms / 1000)
         return cls(
             settings=settings,
             reader=reader,
@@ -62,7 +62,8 @@ def redis_client(settings: Settings) -> "redis.asyncio.Redis":
         max_connections=_CONNECTIONS_MAX,
         timeout=timeout,
         socket_connect_timeout=timeout,
-        socket_timeout=timeout,
+        # The reader's own is one for each question.
+        socket_timeout=None,
         retry=Retry(NoBackoff(), 0),
         client_name=f"{settings.application_id}-serve",
     )

@@ -1,9 +1,12 @@
 """The demo from beginning to end, as a process of its own."""
 
+import json
 import os
 import re
+import shutil
 import signal
 import subprocess
+import urllib.request
 import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -11,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.polling import eventually
+from tests.support.redis import require_redis_server
 from tests.support.worker import COMMAND, environment
 
 _MARK = "DEMO_TEST_RUN"
@@ -61,6 +65,15 @@ def _processes(variables: Mapping[str, str]) -> dict[int, str]:
     return found
 
 
+def _folder_with_cat(factory: pytest.TempPathFactory) -> Path:
+    """Make a folder of programs without redis-server, but with the one that the demo needs."""
+    folder = factory.mktemp("programs")
+    cat = shutil.which("cat")
+    assert cat is not None
+    (folder / "cat").symlink_to(cat)
+    return folder
+
+
 def test_once_ends_with_a_summary_and_leaves_nothing(variables: Mapping[str, str], tmp_path: Path) -> None:
     """The history is processed, every output has records, tiers have changed, and neither process nor file is left."""
     done = subprocess.run(
@@ -91,6 +104,40 @@ def test_an_interrupt_ends_all(demo: subprocess.Popen[str], variables: Mapping[s
     output, _ = demo.communicate(timeout=_TIMEOUT_S)
 
     assert demo.returncode in {0, 130}, output
+    assert "Traceback" not in output
+    assert _processes(variables) == {}
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("redis", ["redis-server", "stand-in"])
+def test_the_api_answers_once_the_history_is_done(
+    variables: Mapping[str, str], tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, redis: str
+) -> None:
+    """On a real Redis where there is one, else on the stand-in; what was started for it ends with the demo."""
+    if redis == "redis-server":
+        require_redis_server()
+    path = variables["PATH"] if redis == "redis-server" else str(_folder_with_cat(tmp_path_factory))
+    process = subprocess.Popen(
+        [*COMMAND, "demo", *_SMALL],
+        env={**variables, "PATH": path},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        url = next(found[0] for line in process.stdout if (found := re.search(r"http://\S+/api/v1/portfolio", line)))
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(url, timeout=10) as answer:
+            portfolio = json.load(answer)
+        assert portfolio["accounts"] == 60
+        assert sum(group["accounts"] for group in portfolio["groups"]["tier"]) == 60
+        # redis-server writes over its environment, by which the others are known.
+        assert bool(list(tmp_path.glob("account-health-demo-*/redis.log"))) == (redis == "redis-server")
+    finally:
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=_TIMEOUT_S)
+
     assert "Traceback" not in output
     assert _processes(variables) == {}
     assert list(tmp_path.iterdir()) == []
