@@ -55,6 +55,13 @@ class Census(msgspec.Struct, frozen=True):
     """For each of `processors.scorecard.PARTS`, how many active accounts have it."""
 
 
+class CensusHead(msgspec.Struct, frozen=True):
+    """What tells one census from another."""
+
+    as_of_day: int
+    accounts: int
+
+
 class Distribution(msgspec.Struct, frozen=True):
     """One figure of the active accounts of the whole portfolio, to rank a value in.
 
@@ -146,6 +153,15 @@ def decode_census(data: bytes) -> Census:
         PortfolioFormatError: if it is of a newer format, or none.
     """
     return _decode(data, CENSUS_FORMAT, Census)
+
+
+def decode_census_head(data: bytes) -> CensusHead:
+    """Read of which day a census is, and of how many accounts.
+
+    Raises:
+        PortfolioFormatError: if it is of a newer format, or none.
+    """
+    return _decode(data, CENSUS_FORMAT, CensusHead)
 
 
 def encode_cut_points(cuts: CutPoints) -> bytes:

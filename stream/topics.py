@@ -172,7 +172,7 @@ PORTFOLIO: Final = Topic(
     "portfolio",
     Flow.INTERNAL,
     Cleanup.COMPACT,
-    "One census for each partition, and the cut points drawn from all of them.",
+    "The latest census of each partition, and the latest cut points drawn from all of them; neither names an account.",
     segment_mib=16,
     one_partition=True,  # every task reads all of it, and the cut points have one order
 )
@@ -180,7 +180,7 @@ STATE: Final = Topic(
     "state",
     Flow.INTERNAL,
     Cleanup.COMPACT,
-    "Changelog of the accounts, and one checkpoint for each partition.",
+    "Changelog of the accounts; a checkpoint and the cut points that it goes by for each partition.",
     segment_mib=64,
 )
 DELIVERY_FAILURES: Final = Topic(

@@ -12,7 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Final, NamedTuple
 
 from models.policy import Classes
-from models.portfolio import Census, CutPoints, PortfolioFormatError, encode_census
+from models.portfolio import CensusHead, CutPoints, PortfolioFormatError, decode_census, encode_census
 from processors.context import Context
 from processors.portfolio.census import Counted, publishable, published, rows_of, take
 from processors.portfolio.cutting import cut_points
@@ -20,7 +20,7 @@ from stream.checkpoint import CensusStep
 from stream.monitor import Monitor
 from stream.portfolio.part import Offer
 from stream.portfolio.recount import Recount
-from stream.portfolio.topic import Board, Feed
+from stream.portfolio.topic import Board, Feed, Posted
 from stream.settings import Settings
 from stream.task import PartitionTask
 
@@ -31,6 +31,9 @@ _SHARE_OF_TIME: Final = 20
 """A census is taken after as many times what the last one took, at the earliest."""
 _DUE_SHARE: Final = 20
 """One in as many accounts may still be due when a day's census is taken."""
+_GROWTH: Final = 1.2
+"""New cut points do not wait for the next day when there are as many times the accounts: partitions that are counted
+for the first time come one after the other."""
 _PATIENCE_SECONDS: Final = 10.0
 """How long the censuses of other partitions are waited for when one has come to a new day."""
 
@@ -121,7 +124,7 @@ class Keeper:
         now = time.monotonic()
         if not part.last.is_due(day, count) or now < self._earliest_seconds.get(partition, 0):
             return
-        if not part.last.has_doubled(count) and (
+        if not part.last.has_grown(count) and (
             now < self._day_from_seconds.get(partition, 0) or accounts.due_count() * _DUE_SHARE > count
         ):
             return
@@ -149,16 +152,16 @@ class Keeper:
         if self._drawing or self._drawn is not None or task.part.is_adopting or not censuses:
             return
         held, now = task.part.cuts, time.monotonic()
-        last = Recount() if held is None else Recount(held.as_of_day, held.accounts)
-        day = max(one.as_of_day for one in censuses.values())
-        accounts = sum(one.accounts for one in censuses.values())
+        last = Recount(growth=_GROWTH) if held is None else Recount(held.as_of_day, held.accounts, _GROWTH)
+        day = max(one.head.as_of_day for one in censuses.values())
+        accounts = sum(one.head.accounts for one in censuses.values())
         if not last.is_due(day, accounts):
             return
-        if not last.has_doubled(accounts):
+        if not last.has_grown(accounts):
             if now - self._drawn_at_seconds < self._interval_seconds:
                 return
             # A partition without accounts is never counted; one that was may not be known here yet.
-            if len(censuses) < task.partitions or any(one.as_of_day < day for one in censuses.values()):
+            if len(censuses) < task.partitions or any(one.head.as_of_day < day for one in censuses.values()):
                 since = self._behind_since_seconds = self._behind_since_seconds or now
                 if now - since < _PATIENCE_SECONDS:
                     return
@@ -169,12 +172,12 @@ class Keeper:
             lambda future: self._tell(self._on_drawn, future)
         )
 
-    def _known(self, partition: int, census: Census) -> Census | Counted:
+    def _known(self, partition: int, posted: Posted) -> bytes | Counted:
         """Give a census as exactly as it is known here."""
         task = self._tasks.get(partition)
         counted = None if task is None else task.part.counted
-        if counted is None or (counted.as_of_day, counted.accounts) != (census.as_of_day, census.accounts):
-            return census
+        if counted is None or CensusHead(counted.as_of_day, counted.accounts) != posted.head:
+            return posted.record
         return counted
 
     def _on_drawn(self, future: "Future[CutPoints]") -> None:
@@ -224,6 +227,6 @@ def _take(packed_states: list[bytes], as_of_day: int) -> _Census:
     return _Census(counted, record, time.perf_counter() - started)
 
 
-def _draw(known: Mapping[int, Census | Counted], version: int, classes: Classes) -> CutPoints:
-    counted = [one if isinstance(one, Counted) else published(one) for _, one in sorted(known.items())]
+def _draw(known: Mapping[int, bytes | Counted], version: int, classes: Classes) -> CutPoints:
+    counted = [published(decode_census(one)) if isinstance(one, bytes) else one for _, one in sorted(known.items())]
     return cut_points(counted, version, classes)

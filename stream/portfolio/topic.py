@@ -4,11 +4,11 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
-from models.portfolio import Census, CutPoints, decode_census, decode_cut_points
+from models.portfolio import CensusHead, CutPoints, decode_census_head, decode_cut_points
 from stream.fetching import fetch
 from stream.logs import librdkafka_logger
 from stream.settings import Settings
@@ -37,12 +37,19 @@ def partition_of_census(key: bytes) -> int | None:
     return int(number) if number != key and number.isdigit() else None
 
 
+class Posted(NamedTuple):
+    """A census as it was published: unread, as only one worker needs what is in it."""
+
+    head: CensusHead
+    record: bytes
+
+
 class Board:
     """What the portfolio topic says: the latest census of each partition, and the latest cut points."""
 
     def __init__(self) -> None:
         self.cuts: CutPoints | None = None
-        self.censuses: dict[int, Census] = {}
+        self.censuses: dict[int, Posted] = {}
 
     def take(self, key: bytes | None, value: bytes | None) -> None:
         """Take one record.
@@ -55,7 +62,7 @@ class Board:
         if key == LATEST_KEY:
             self.cuts = decode_cut_points(value)
         elif (partition := partition_of_census(key)) is not None:
-            self.censuses[partition] = decode_census(value)
+            self.censuses[partition] = Posted(decode_census_head(value), value)
 
 
 class Feed:

@@ -9,7 +9,14 @@ import pytest
 
 from models.events import InputTopic
 from models.policy import Policy
-from models.portfolio import Census, PortfolioFormatError, decode_census, decode_cut_points, encode_cut_points
+from models.portfolio import (
+    CensusHead,
+    PortfolioFormatError,
+    decode_census,
+    decode_cut_points,
+    encode_census,
+    encode_cut_points,
+)
 from processors.context import Context
 from processors.partition import Partition
 from processors.portfolio.census import publishable
@@ -19,7 +26,7 @@ from stream.health import Health
 from stream.monitor import Monitor
 from stream.portfolio.keeper import DRAWING_PARTITION, Keeper
 from stream.portfolio.part import Offer
-from stream.portfolio.topic import LATEST_KEY, Board, census_key
+from stream.portfolio.topic import LATEST_KEY, Board, Posted, census_key
 from stream.records import OutRecord
 from stream.restore import Restored
 from stream.settings import Settings, load_settings
@@ -65,9 +72,10 @@ def commit(task: PartitionTask) -> None:
     task.committed(task.accounts.changes())
 
 
-def census(as_of_day: int, accounts: int) -> Census:
+def census(as_of_day: int, accounts: int) -> Posted:
     """A census of so many accounts."""
-    return msgspec.structs.replace(publishable(made_up_census()), as_of_day=as_of_day, accounts=accounts)
+    found = msgspec.structs.replace(publishable(made_up_census()), as_of_day=as_of_day, accounts=accounts)
+    return Posted(CensusHead(as_of_day, accounts), encode_census(found))
 
 
 def test_a_census_is_published_once(settings: Settings) -> None:
@@ -130,13 +138,13 @@ def test_the_board_keeps_the_latest() -> None:
     """Of each partition, and of the cut points; what is deleted stays known until it is replaced."""
     board = Board()
     for accounts in (1, 2):
-        board.take(census_key(7), b"\x01" + msgspec.msgpack.encode(census(FIRST, accounts)))
+        board.take(census_key(7), census(FIRST, accounts).record)
     board.take(LATEST_KEY, encode_cut_points(MADE_UP))
     for key in (census_key(7), LATEST_KEY, None, b"something else", b"census/x"):
         board.take(key, None)
     board.take(b"something else", b"else")
 
-    assert (board.censuses[7].accounts, board.cuts) == (2, MADE_UP)
+    assert (board.censuses[7].head.accounts, board.cuts) == (2, MADE_UP)
     with pytest.raises(PortfolioFormatError, match="newer than 1"):
         board.take(LATEST_KEY, b"\x02")
 
@@ -245,9 +253,11 @@ def test_cut_points_are_drawn_from_the_latest_of_all(keeper: Kept) -> None:
     assert (other.part.version, list(other.part.published())) == (1, [])
     commit(other)
     assert [keeper.work(0), keeper.work(1)] == [False, False], "once a day is enough"
-    board.censuses[1] = census(FIRST, 50)
+    board.censuses[1] = census(FIRST, 25)
+    assert not keeper.work(0)
+    board.censuses[1] = census(FIRST, 26)
     keeper.work(0)
-    assert drawing.part.version == 2, "but for a portfolio that has doubled"
+    assert drawing.part.version == 2, "but for a portfolio that has grown by a fifth"
 
 
 def test_a_partition_that_is_behind_is_waited_for(keeper: Kept, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from typer.testing import CliRunner, Result
@@ -20,6 +20,9 @@ from tests.support.deployment import Deploy, Deployment
 from tests.support.polling import eventually
 from tests.support.topics import read_topic
 from tests.support.worker import run_command
+
+# New cut points as often as can be.
+COUNTED: Final = {"cut_points_file": "", "census_interval_seconds": "0"}
 
 
 def _simulate(folder: Path, *, days: int = 300, until: str = "2026-06-30") -> list[Path]:
@@ -70,7 +73,7 @@ def test_a_finished_run_passes(deploy: Deploy, tmp_path: Path) -> None:
 
 def test_a_run_that_was_killed_passes(deploy: Deploy, tmp_path: Path) -> None:
     """Killed twice in the middle, and audited while its successor works: what is committed follows from the steps."""
-    deployment = deploy()
+    deployment = deploy(**COUNTED)
     _send(_simulate(tmp_path / "company"), deployment)
     # Commits that are many and small: a worker that is fast must not be done before it is killed.
     worker = deployment.worker(batch_records="10", commit_interval_ms="10", catch_up_commit_interval_ms="10").start()
@@ -100,7 +103,7 @@ def _processed(deployment: Deployment) -> int:
 def test_a_live_clock_passes_while_events_arrive(deploy: Deploy, tmp_path: Path) -> None:
     """With the live clock, killed in the middle and audited while events arrive: the recorded clocks decide."""
     now = datetime.now(UTC)
-    deployment = deploy(clock="live")
+    deployment = deploy(clock="live", **COUNTED)
     files = _simulate(tmp_path / "company", until=f"{now - timedelta(days=1):%Y-%m-%d}")
     parts = [_part(files, number, tmp_path) for number in range(3)]
     worker = deployment.worker(batch_records="100").start()

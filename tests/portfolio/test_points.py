@@ -192,6 +192,8 @@ def test_a_census_is_read_as_it_was_published(one: list[int], other: list[int]) 
 
     assert cut_points([published_and_read(census)], 3, Classes()) == cuts
     assert decode_cut_points(encode_cut_points(cuts)) == cuts
+    # A partition that adopts them writes the same bytes as the one that drew them.
+    assert encode_cut_points(decode_cut_points(encode_cut_points(cuts))) == encode_cut_points(cuts)
     assert cut_points_from_json(cut_points_to_json(cuts)) == cuts
 
 
