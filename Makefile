@@ -48,8 +48,8 @@ chaos: $(STAMP) ## let FAULTS=20 faults happen to workers and a Kafka of their o
 validate: $(STAMP) ## calibrate churn models on published histories and say how well they predict (needs ACCOUNT_HEALTH_DATA)
 	@$(BIN)/python -m validation
 
-test: $(STAMP) ## run every test
-	@$(BIN)/python -m pytest $(ARGS)
+test: $(STAMP) ## run every test, in two processes (ARGS="-n0 …": in one, and output is shown with -s)
+	@$(BIN)/python -m pytest --numprocesses=2 --no-loadscope-reorder $(ARGS)
 
 lint: $(STAMP) ## check format, style, types and the direction of imports
 	$(BIN)/ruff format --check .

@@ -5,9 +5,11 @@ import random
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, Final
 
 import hypothesis
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from stream.embedded import EmbeddedBroker
 from tests.support.broker import KafkaBroker, missing_tools
@@ -26,6 +28,31 @@ def pytest_configure(config: pytest.Config) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if config.getoption("hypothesis_seed", None) is None:
         config.option.hypothesis_seed = str(random.SystemRandom().randrange(2**32))
+
+
+_HERE: Final = Path(__file__).parent
+_LONGEST: Final = ("chaos", "calibration", "browser", "monitoring", "delivery", "integration", "core")
+"""Folders that take long begin first, so that no process is left alone with one at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes long."""
+    ranks = {name: rank for rank, name in enumerate(_LONGEST)}
+    items.sort(key=lambda item: ranks.get(item.path.parent.name, len(ranks)))
+
+
+class _ByWhatIsShared(LoadScopeScheduling):  # type: ignore[misc]  # a library without types
+    """Gives a process all tests of a file; of a folder, when that has fixtures of its own."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = Path(nodeid.partition("::")[0])
+        is_shared = file.parent.name != _HERE.name and (_HERE.parent / file.parent / "conftest.py").exists()
+        return str(file.parent if is_shared else file)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _ByWhatIsShared:
+    """Deal tests to processes."""
+    return _ByWhatIsShared(config, log)
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
