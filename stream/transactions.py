@@ -121,9 +121,13 @@ class Transactions:
             self.open = self._broken = False
 
     def _take_as_broken(self, error: KafkaException) -> None:
+        code = error.args[0].code()
+        if code == KafkaError._FATAL:  # noqa: SLF001  # its only name
+            # Why, the client says to whoever asks for a transaction.
+            self._producer.begin_transaction()
         # A record before this one was not delivered, and the client takes no more. What is being done may end: it will
         # be undone as a whole.
-        if error.args[0].code() != KafkaError._STATE:  # noqa: SLF001  # its only name
+        if code != KafkaError._STATE:  # noqa: SLF001  # its only name
             raise error
         self._broken = True
 

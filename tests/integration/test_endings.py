@@ -61,7 +61,7 @@ def test_a_worker_that_is_fenced_ends(online_retail: History, deploy: Deploy, tm
 
     deployment.view.update()
     assert deployment.view.processed() < sent, "the work was done before the worker was fenced"
-    assert "fenced" in line
+    assert "_FENCED" in line
     worker.start()
     deployment.wait_settled(worker)
     published = deployment.published()
