@@ -312,7 +312,8 @@ def test_a_worker_that_stops_counts_no_more(keeper: Kept) -> None:
         commit(task)
 
     async def stop() -> None:
-        keeper.keeper._thread.submit(lambda: (begun.set(), released.wait(DEADLINE_SECONDS)))
+        keeper.keeper._thread.submit(begun.set)
+        keeper.keeper._thread.submit(released.wait, DEADLINE_SECONDS)
         begun.wait(DEADLINE_SECONDS)
         keeper.keeper.work(keeper.tasks[0])
         keeper.keeper.stop()

@@ -99,6 +99,8 @@ def test_a_worker_whose_broker_is_gone_ends(online_retail: History, tmp_path: Pa
             commit_interval_ms="50",
             catch_up_commit_interval_ms="50",
             transaction_timeout_ms="2000",
+            # longer than a commit is waited for: what the group does to a silent worker is another end
+            session_timeout_ms="30000",
         ) as deployment,
     ):
         deployment.create_topics()

@@ -77,8 +77,8 @@ def test_a_rolling_restart_moves_no_partition(online_retail: History, deploy: De
         codes = []
         for worker in workers:
             codes.append(worker.terminate(GRACE_S))
+            assert producing.poll() is None, f"all was sent before {worker.instance_id} had stopped"
             worker.start().wait_ready()
-        assert producing.poll() is None, "all was sent before the workers were back"
         assert producing.wait(60) == 0
     deployment.wait_settled(*workers)
 
