@@ -133,6 +133,11 @@ class Partition:
         """Take one erasure mark of the changelog."""
         self._erased[mark_key] = mark
 
+    def begin_anew(self, account_id: str) -> None:
+        """Let what comes of an account that is not here be its next incarnation: of the one before nothing is kept."""
+        held = self.erasure_of(account_id) or ErasedAccount(NEVER, 0)
+        self._newly_erased[self._mark_key(account_id)] = ErasedAccount(held.erased_ms, held.incarnation + 1)
+
     def get(self, account_id: str) -> AccountState | None:
         """Read an account, with what is not committed yet. Do not change it."""
         state = self._unpacked.get(account_id)

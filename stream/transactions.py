@@ -21,6 +21,10 @@ _MARGIN_SECONDS: Final = 5.0
 """Beyond the time after which the broker has aborted a transaction: a commit has failed by then, whatever it says."""
 
 
+class UnansweredError(RuntimeError):
+    """The client has not come back from a call: only the end of the process ends it."""
+
+
 class TransactionAbortedError(RuntimeError):
     """The transaction can only be aborted, and its work must be done again."""
 
@@ -58,7 +62,7 @@ class Transactions:
 
     async def start(self) -> None:
         """Fence whoever held this worker's transactional id before, and end what it left open."""
-        await self._on_thread(self._producer.init_transactions, _CALL_TIMEOUT_SECONDS)
+        await self._on_thread(_CALL_TIMEOUT_SECONDS, self._producer.init_transactions, _CALL_TIMEOUT_SECONDS)
 
     def is_half_full(self) -> bool:
         """Tell whether the queue could fill up in the middle of a further batch."""
@@ -97,12 +101,13 @@ class Transactions:
 
         Raises:
             TransactionAbortedError: if it can only be aborted.
+            UnansweredError: if the client does not come back.
             KafkaException: if the producer can do no more: fenced, or an error without remedy.
         """
         if self._broken:
             raise TransactionAbortedError("a record was not delivered")
         try:
-            await self._on_thread(self._commit, list(offsets), metadata)
+            await self._on_thread(self._patience_seconds, self._commit, list(offsets), metadata)
         except KafkaException as error:
             if not error.args[0].txn_requires_abort():
                 raise
@@ -112,29 +117,40 @@ class Transactions:
     async def abort(self) -> None:
         """Abort the open transaction, if any."""
         if self.open:
-            await self._on_thread(self._retried, self._producer.abort_transaction)
+            await self._on_thread(self._patience_seconds, self._abort)
             self.open = self._broken = False
 
     def _take_as_broken(self, error: KafkaException) -> None:
+        code = error.args[0].code()
+        if code == KafkaError._FATAL:  # noqa: SLF001  # its only name
+            # Why, the client says to whoever asks for a transaction.
+            self._producer.begin_transaction()
         # A record before this one was not delivered, and the client takes no more. What is being done may end: it will
         # be undone as a whole.
-        if error.args[0].code() != KafkaError._STATE:  # noqa: SLF001  # its only name
+        if code != KafkaError._STATE:  # noqa: SLF001  # its only name
             raise error
         self._broken = True
 
-    async def _on_thread(self, call: Callable[..., None], *arguments: object) -> None:
-        await asyncio.get_running_loop().run_in_executor(self._thread, call, *arguments)
+    async def _on_thread(self, seconds: float, call: Callable[..., None], *arguments: object) -> None:
+        # The client's own timeouts are not enough: after an outage it may wait for the group's coordinator for ever
+        # (https://github.com/confluentinc/librdkafka/issues/5456).
+        seconds += _MARGIN_SECONDS
+        called = asyncio.get_running_loop().run_in_executor(self._thread, call, *arguments)
+        await asyncio.wait({called}, timeout=seconds)
+        if not called.done():
+            raise UnansweredError(f"Kafka's client has not come back for {seconds:g} s")
+        called.result()
 
     def _commit(self, offsets: list[TopicPartition], metadata: object) -> None:
-        self._retried(
-            lambda timeout: self._producer.send_offsets_to_transaction(offsets, metadata, timeout),
-        )
-        self._retried(self._producer.commit_transaction)
-
-    def _retried(self, call: Callable[[float], None]) -> None:
-        # librdkafka waits and backs off within each call; what it calls retriable may be called again as it is. After
-        # an outage one may wait for an answer that does not come: another process gets its own at once.
         deadline = time.monotonic() + self._patience_seconds
+        self._retried(lambda timeout: self._producer.send_offsets_to_transaction(offsets, metadata, timeout), deadline)
+        self._retried(self._producer.commit_transaction, deadline)
+
+    def _abort(self) -> None:
+        self._retried(self._producer.abort_transaction, time.monotonic() + self._patience_seconds)
+
+    def _retried(self, call: Callable[[float], None], deadline: float) -> None:
+        # librdkafka waits and backs off within each call; what it calls retriable may be called again as it is.
         for attempt in range(1, _RETRIES_MAX + 1):
             try:
                 call(max(0.0, deadline - time.monotonic()))

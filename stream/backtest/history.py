@@ -13,7 +13,7 @@ from models.orders import Order
 from models.wire import Refusal, parse
 from processors.context import Context
 from stream.files import merge
-from stream.replay import CHURN_RISK_FILE, SNAPSHOTS_FILE, TIER_CHANGES_FILE, Replay, Summary
+from stream.replay import CHURN_RISK_FILE, SNAPSHOTS_FILE, TIER_CHANGES_FILE, Replay, Summary, processes_for
 
 Progress = Callable[[int], None]
 _Line = TypeVar("_Line")
@@ -79,7 +79,8 @@ def replayed(  # noqa: PLR0913, PLR0917  # a replay's own
     """
     with tempfile.TemporaryDirectory(prefix="account-health-backtest-") as name:
         folder = Path(name)
-        summary = Replay(context, latest_ms, until, partitions).run(events, folder, progress)
+        run = Replay(context, latest_ms, until, partitions, processes_for(events, partitions))
+        summary = run.run(events, folder, progress)
         return History(
             policy_version=context.configuration,
             accounts={one.account_id: one for one in _lines(folder / SNAPSHOTS_FILE, Health)},

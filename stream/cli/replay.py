@@ -18,7 +18,15 @@ from stream.cli.shell import EXIT_USAGE, fail
 from stream.files import FileError
 from stream.judgement import model_for
 from stream.portfolio.files import CUT_POINTS_FILE, CutPointsFileError, load_cut_points
-from stream.replay import DEFAULT_PARTITIONS, Replay, ReplayError, Summary, default_policy, total_bytes
+from stream.replay import (
+    DEFAULT_PARTITIONS,
+    Replay,
+    ReplayError,
+    Summary,
+    default_policy,
+    processes_for,
+    total_bytes,
+)
 
 
 def replay(  # noqa: PLR0913, PLR0917  # the flags of a command
@@ -38,6 +46,12 @@ def replay(  # noqa: PLR0913, PLR0917  # the flags of a command
     partitions: Annotated[
         int, typer.Option(min=1, max=1000, help="Of the worker's inputs; matters for late events only.")
     ] = DEFAULT_PARTITIONS,
+    processes: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=1000, help="The same bytes come sooner. Default: one a core, for files of some megabytes."
+        ),
+    ] = None,
 ) -> None:
     """Replay files of events through the same core as the worker, on the event clock.
 
@@ -59,6 +73,7 @@ def replay(  # noqa: PLR0913, PLR0917  # the flags of a command
             time.time_ns() // 1_000_000,
             None if until is None else until.date(),
             partitions,
+            processes or processes_for(events, partitions),
         )
         with progress_bar(console) as progress:
             task = progress.add_task("events", total=total_bytes(events))

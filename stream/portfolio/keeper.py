@@ -91,7 +91,8 @@ class Keeper:
             self._feed.start()
 
     def stop(self) -> None:
-        """Listen no more."""
+        """Listen and count no more; what tasks do until they are closed asks nothing more of this."""
+        self._is_live = False
         if self._feed is not None:
             self._feed.stop()
         self._thread.shutdown(wait=False, cancel_futures=True)
@@ -211,6 +212,8 @@ class Keeper:
 
     def _tell(self, call: Callable[..., None], *arguments: Any) -> None:
         def run() -> None:
+            if not self._is_live:
+                return
             try:
                 call(*arguments)
             except Exception as error:  # noqa: BLE001  # a census that fails would fail for ever

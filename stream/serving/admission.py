@@ -41,6 +41,11 @@ class Admission:
         self._limit = RateLimitItemPerSecond(requests_per_second * _WINDOW_SECONDS, _WINDOW_SECONDS)
         self._strangers = RateLimitItemPerSecond(_STRANGERS_PER_SECOND * _WINDOW_SECONDS, _WINDOW_SECONDS)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether no key is set, so that this machine needs none."""
+        return self._keys.is_empty
+
     def admit(self, authorization: str | None, scope: Scope) -> Principal:
         """Tell who asks.
 
@@ -54,11 +59,19 @@ class Admission:
             raise ProblemError(
                 HTTPStatus.UNAUTHORIZED, "no-key", "a valid API key is needed", {"WWW-Authenticate": "Bearer"}
             )
-        self._count(self._limit, principal.name)
+        self.count(principal)
         if scope is Scope.ADMIN and principal.scope is not Scope.ADMIN:
             self._metrics.count_denial(Denial.SCOPE)
             raise ProblemError(HTTPStatus.FORBIDDEN, "scope", "this key may read only")
         return principal
+
+    def count(self, principal: Principal) -> None:
+        """Count a request of somebody who is known.
+
+        Raises:
+            ProblemError: if it is one too many.
+        """
+        self._count(self._limit, principal.name)
 
     def _count(self, limit: RateLimitItemPerSecond, name: str) -> None:
         if self._limiter.hit(limit, name):

@@ -10,6 +10,7 @@ import sys
 from typing import Final, NoReturn
 
 import uvicorn
+from fastapi import FastAPI
 
 from stream import logs
 from stream.condition import Condition
@@ -27,6 +28,7 @@ _LOOK_SECONDS: Final = 1.0
 _CONNECTIONS_MAX: Final = 1000
 _KEEP_ALIVE_SECONDS: Final = 15
 _BACKLOG: Final = 256
+_MESSAGE_BYTES_MAX: Final = 256 * 1024
 
 
 def run_serve(settings: Settings) -> NoReturn:
@@ -58,7 +60,11 @@ async def _serve(settings: Settings, listening: socket.socket) -> None:
     condition = Condition(settings.stuck_deadline_seconds)
     server = uvicorn.Server(
         uvicorn.Config(
-            create_app(services),
+            _application(services),
+            # Which parser and loop are there depends on what else is installed: the limits below are of these.
+            http="h11",
+            ws="websockets-sansio",
+            ws_max_size=_MESSAGE_BYTES_MAX,
             log_config=None,
             access_log=False,
             server_header=False,
@@ -81,6 +87,16 @@ async def _serve(settings: Settings, listening: socket.socket) -> None:
             looking.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await looking
+
+
+def _application(services: Services) -> FastAPI:
+    app = create_app(services)
+    if services.settings.console:
+        # Its library takes half a second and its memory, which a process with the API alone should not pay for.
+        from stream.console.mounting import mount  # noqa: PLC0415
+
+        mount(app, services)
+    return app
 
 
 async def _look(services: Services, condition: Condition, server: uvicorn.Server) -> None:

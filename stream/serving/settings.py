@@ -137,3 +137,11 @@ class ServingSettings(BaseSettings):
     api_live_clients: int = Field(
         100, ge=1, le=10_000, description="Connections to the stream of changes that one process holds, at most."
     )
+    console: bool = Field(
+        True,
+        description="Whether `account-health serve` has pages for people too, under `/console`, on the API's port. Who"
+        " may do what is as it is with the API.",
+    )
+    console_pages: int = Field(
+        200, ge=1, le=10_000, description="Pages that are open at once in one process, at most; more are refused."
+    )

@@ -22,6 +22,8 @@ from tests.support.worker import WorkerProcess
 T = TypeVar("T")
 DEADLINE_S: Final = 120.0
 """Of every wait: much longer than anything takes on a machine that does other work too."""
+_PROCESSED_S: Final = 600.0
+"""To process what is there, as long as it goes on."""
 SESSION_TIMEOUT_MS: Final = 6000
 """The shortest that a worker takes."""
 TRANSACTION_TIMEOUT_MS: Final = 4000
@@ -133,7 +135,14 @@ class Application:
             worker.start()
 
     def until(
-        self, condition: Callable[[], T | None], what: str, *, interval_s: float = 0.02, timeout_s: float = DEADLINE_S
+        self,
+        condition: Callable[[], T | None],
+        what: str,
+        *,
+        interval_s: float = 0.02,
+        timeout_s: float = DEADLINE_S,
+        progress: Callable[[], object] | None = None,
+        still_s: float = DEADLINE_S,
     ) -> T:
         """Wait for a condition, with the supervisor at work."""
 
@@ -141,7 +150,7 @@ class Application:
             self.tend()
             return condition()
 
-        return eventually(met, what, timeout_s=timeout_s, interval_s=interval_s)
+        return eventually(met, what, timeout_s=timeout_s, interval_s=interval_s, progress=progress, still_s=still_s)
 
     def running(self) -> list[str]:
         """Name the workers that run and are wanted."""
@@ -227,12 +236,15 @@ class Application:
 
     def wait_processed(self, goal: dict[Place, int], what: str) -> None:
         """Wait until the group's offsets have reached these."""
+        behind: dict[Place, int] = {}
 
         def reached() -> bool:
+            nonlocal behind
             held = self._committed()
-            return all(held[place] >= offset for place, offset in goal.items())
+            behind = {place: held[place] for place, offset in goal.items() if held[place] < offset}
+            return not behind
 
-        self.until(reached, what, interval_s=0.05)
+        self.until(reached, what, interval_s=0.05, timeout_s=_PROCESSED_S, progress=lambda: behind)
 
     def delete_topics(self) -> None:
         """Delete its topics, but not inputs of another."""

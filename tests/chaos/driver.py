@@ -28,8 +28,8 @@ ATTEMPTS_MAX: Final = 5
 CAMPAIGN_FAULTS: Final = 10
 """Faults of one company; then all that came of it is judged."""
 _FIRST_RECORDS: Final = 500
-_SETTLE_S: Final = 30.0
-"""To let due days pass and to publish snapshots, when all input is processed."""
+_REST_S: Final = 10.0
+"""When all input is processed, and nothing more has been written for so long, nothing more will be."""
 
 Say = Callable[[str], None]
 
@@ -181,9 +181,9 @@ class Driver:
         app.wait_processed(app.positions().ends, "all input is processed")
         view = StateView(app.settings)
         try:
-            app.until(view.is_settled, "all is settled", interval_s=0.1, timeout_s=_SETTLE_S)
-        except TimeoutError:
-            run.verdict.lack("a day that has come, or a snapshot: the application does not come to rest")
+            app.until(view.is_settled, "all is settled", interval_s=0.1, progress=lambda: view.records, still_s=_REST_S)
+        except TimeoutError as error:
+            run.verdict.lack(f"a day that has come, or a snapshot: {error}")
         finally:
             view.close()
 

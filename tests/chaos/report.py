@@ -37,6 +37,8 @@ def _content(run: Run, seed: int) -> dict[str, Any]:
     return {
         "result": last_line(run),
         "ok": run.ok,
+        "asked": run.faults,
+        "valid": run.valid,
         "failure": run.failure,
         "seed": seed,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),

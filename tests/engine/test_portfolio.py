@@ -1,6 +1,7 @@
 """A partition's part in the portfolio: what stands in its transaction, also after an abort; when a worker counts."""
 
 import asyncio
+import threading
 from collections.abc import Iterator
 from typing import Final
 
@@ -39,6 +40,7 @@ POLICY: Final = Policy(reporting_currency="EUR")
 CONTEXT: Final = Context(POLICY)
 FIRST: Final = 20_000
 """A day."""
+DEADLINE_SECONDS: Final = 30.0
 
 
 @pytest.fixture
@@ -160,7 +162,7 @@ class Kept:
     """A keeper, and the loop that its results come to."""
 
     def __init__(self, runner: asyncio.Runner, settings: Settings) -> None:
-        self._runner = runner
+        self.runner = runner
         self.tasks = {number: task_of(settings, partition=number) for number in range(2)}
         self.failures: list[str] = []
 
@@ -180,7 +182,7 @@ class Kept:
                 self.keeper._thread.submit(int).result()
                 await asyncio.sleep(0)
 
-        self._runner.run(run())
+        self.runner.run(run())
         assert self.failures == []
         return self.tasks[partition].has_news()
 
@@ -300,3 +302,29 @@ def test_after_an_abort_nothing_is_lost_or_doubled(keeper: Kept) -> None:
     produced: list[OutRecord] = []
     task.tick(10, produced.append)
     assert (keeper.work(1), produced) == (False, [])
+
+
+def test_a_worker_that_stops_counts_no_more(keeper: Kept) -> None:
+    """A census that waits for its turn is given up, and none is begun, while the last transactions are committed."""
+    begun, released = threading.Event(), threading.Event()
+    for task in keeper.tasks.values():
+        order(task, "A", FIRST)
+        commit(task)
+
+    async def stop() -> None:
+        keeper.keeper._thread.submit(begun.set)
+        keeper.keeper._thread.submit(released.wait, DEADLINE_SECONDS)
+        begun.wait(DEADLINE_SECONDS)
+        keeper.keeper.work(keeper.tasks[0])
+        keeper.keeper.stop()
+        released.set()
+        for task in keeper.tasks.values():
+            keeper.keeper.work(task)
+            keeper.keeper.count(task)
+        keeper.keeper._thread.shutdown()
+        await asyncio.sleep(0)
+
+    keeper.runner.run(stop())
+
+    assert keeper.failures == []
+    assert not any(task.has_news() for task in keeper.tasks.values())

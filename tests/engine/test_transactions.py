@@ -1,6 +1,7 @@
 """The worker's transaction when the broker does not answer."""
 
 import asyncio
+import threading
 from types import SimpleNamespace
 from typing import Any, Final
 
@@ -9,10 +10,11 @@ from confluent_kafka import KafkaError, KafkaException
 
 from stream import transactions
 from stream.settings import Settings
-from stream.transactions import Transactions
+from stream.transactions import Transactions, UnansweredError
 
 TRANSACTION_TIMEOUT_MS: Final = 10_000
 PATIENCE_SECONDS: Final = 20.0
+DEADLINE_SECONDS: Final = 30.0
 
 
 class _Clock:
@@ -44,6 +46,10 @@ class _Silent:
         """Wait."""
         self._wait(timeout)
 
+    def init_transactions(self, timeout: float) -> None:
+        """Wait."""
+        self._wait(timeout)
+
     def _wait(self, timeout: float) -> None:
         self._clock.now_seconds += timeout
         raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "no answer", False, True, False))  # retriable
@@ -64,3 +70,34 @@ def test_a_transaction_that_is_not_answered_is_given_up_soon_after_the_broker_ha
         asyncio.run(tried.commit([], None) if what == "commit" else tried.abort())
 
     assert TRANSACTION_TIMEOUT_MS / 1000 < clock.now_seconds < PATIENCE_SECONDS
+
+
+class _Hanging(_Silent):
+    """A producer that does not come back, whatever it was given as a timeout."""
+
+    def __init__(self, released: threading.Event) -> None:
+        super().__init__(_Clock())
+        self._released = released
+
+    def _wait(self, timeout: float) -> None:
+        del timeout
+        self._released.wait(DEADLINE_SECONDS)
+
+
+@pytest.mark.parametrize("what", ["start", "commit", "abort"])
+def test_a_client_that_does_not_come_back_is_not_waited_for(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may wait for a coordinator for ever: then the worker ends, which is all that helps."""
+    released = threading.Event()
+    monkeypatch.setattr(transactions, "Producer", lambda *_, **__: _Hanging(released))
+    for seconds in ("_CALL_TIMEOUT_SECONDS", "_MARGIN_SECONDS"):
+        monkeypatch.setattr(transactions, seconds, 0.0)
+    tried = Transactions(Settings())
+    tried._patience_seconds = 0.0
+    tried.begin()
+    calls = {"start": tried.start, "commit": lambda: tried.commit([], None), "abort": tried.abort}
+
+    try:
+        with pytest.raises(UnansweredError, match="has not come back"):
+            asyncio.run(calls[what]())
+    finally:
+        released.set()

@@ -1,19 +1,28 @@
 """The portfolio in a replay: counted when the day turns, while it is young, and at the end."""
 
+# ruff: noqa: E501  # a row of a table is one line
+
 import json
+from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 from typer.testing import CliRunner
 
+from models.events import TOPIC_OF_TYPE, ClockAdvanced
 from models.policy import Policy
 from models.portfolio import CutPoints
+from models.reasons import Outcome
+from models.wire import Refusal, parse
 from processors.context import Context, date_of
+from processors.partition import Partition
 from stream.cli import app
 from stream.importers.presets import Preset
 from stream.portfolio.files import CUT_POINTS_FILE, CutPointsFileError, load_cut_points
 from stream.replay import SNAPSHOTS_FILE, TIER_CHANGES_FILE, Replay
+from stream.simulation import Simulation, SimulationSpec
+from stream.simulation.export import write_history
 from tests.importers.running import run_preset
 from tests.portfolio import batch
 from tests.support.tables import Row, table
@@ -121,6 +130,117 @@ def test_fixed_cut_points_stay(tmp_path: Path) -> None:
     assert {one["cause"] for one in lines_of(first / TIER_CHANGES_FILE)} <= {"behaviour", "time"}
     for file in first.iterdir():
         assert file.read_bytes() == (second / file.name).read_bytes()
+
+
+@pytest.fixture(scope="module")
+def company(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """A simulated company of half a year on three topics, with late and refused events, and a clock that ends it."""
+    folder = tmp_path_factory.mktemp("company")
+    spec = SimulationSpec(until=date(2025, 12, 31), days=180, accounts=40, malformed_share=0.02)
+    write_history(Simulation(spec, seed=3), folder)
+    with (folder / "orders.jsonl").open("ab") as orders:
+        orders.write(b'{"type":"clock.advanced","event_id":"end","occurred_at":"2026-02-15T00:00:00Z"}\n')
+    return [folder / f"{name}.jsonl" for name in ("orders", "support", "profiles")]
+
+
+def test_several_processes_write_the_same_bytes(company: list[Path], tmp_path: Path) -> None:
+    """Whoever has the partitions: what they write comes in the order of the input, and one census is of all."""
+    context = Context(Policy(reporting_currency="EUR"))
+    runs = {
+        processes: Replay(context, WALL_CLOCK_MS, processes=processes).run(
+            company, tmp_path / str(processes), lambda _: None
+        )
+        for processes in (1, 2)
+    }
+
+    assert runs[1] == runs[2]
+    assert runs[1].refusals.total() > 0
+    assert runs[1].tier_changes.total() > 40
+    files = sorted(one.name for one in (tmp_path / "1").iterdir())
+    assert len(files) == 5
+    for name in files:
+        assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes()
+        assert (tmp_path / "1" / name).stat().st_size > 0
+
+
+def test_an_erased_account_is_in_no_later_replay(company: list[Path], tmp_path: Path) -> None:
+    """What it did, and what was refused of it, counts as erased: its id is in no file, and no census counted it."""
+    context = Context(Policy(reporting_currency="EUR"))
+    snapshots = tmp_path / "before" / SNAPSHOTS_FILE
+    Replay(context, WALL_CLOCK_MS).run(company, snapshots.parent, lambda _: None)
+    gone = max(lines_of(snapshots), key=lambda one: float(one["windows"]["365"]["revenue"]))["account_id"]
+    erasure = {"type": "account.erased", "event_id": "gone", "account_id": gone, "occurred_at": "2025-12-31T23:00:00Z"}
+    refused = {"type": "order.completed", "account_id": gone, "occurred_at": "2025-12-01T00:00:00Z"}
+    more = tmp_path / "more.jsonl"
+    more.write_text(f"{json.dumps(refused)}\n{json.dumps(erasure)}\n", encoding="utf-8")
+    without = tmp_path / "without"
+    without.mkdir()
+    for path in company:
+        kept = [line for line in path.read_bytes().splitlines() if gone.encode() not in line]
+        (without / path.name).write_bytes(b"\n".join(kept) + b"\n")
+
+    run = Replay(context, WALL_CLOCK_MS).run([*company, more], tmp_path / "after", lambda _: None)
+    Replay(context, WALL_CLOCK_MS).run([without / path.name for path in company], tmp_path / "never", lambda _: None)
+
+    assert run.outcomes[Outcome.ERASED] > 20
+    for file in (tmp_path / "after").iterdir():
+        assert gone.encode() not in file.read_bytes()
+    after, never = (load_cut_points(tmp_path / run / CUT_POINTS_FILE) for run in ("after", "never"))
+    assert (after.accounts, after.revenue, after.profit, after.rfm) == (
+        never.accounts,
+        never.revenue,
+        never.profit,
+        never.rfm,
+    )
+
+
+@table("""
+| case                              | events                                                     | incarnation | outcomes          |
+| an order after it                 | order 01-05; erase 01-10; order 01-20                      | 1           | erased 1, applied 2 |
+| nothing before it                 | erase 01-10; order 01-20                                   | 0           | applied 2         |
+| erased twice                      | order 01-05; erase 01-10; order 01-20; erase 01-21; order 01-22 | 2      | erased 2, applied 3 |
+| nothing in between                | order 01-05; erase 01-10; erase 01-21; order 01-22         | 1           | erased 1, applied 3 |
+| an old event that comes after it  | order 01-05; erase 01-10; order 01-20; order 01-04         | 1           | erased 2, applied 2 |
+""")
+def test_who_comes_back_after_an_erasure(row: Row, tmp_path: Path) -> None:
+    """An order after the last erasure begins a new account, of the incarnation that a worker would give it."""
+    kinds = {"order": "order.completed", "erase": "account.erased"}
+    lines = []
+    for number, (kind, day) in enumerate(one.split() for one in row["events"].split(";")):
+        fields = json.loads(order("A", f"2026-{day}T12:00:00Z")) | {"type": kinds[kind], "event_id": str(number)}
+        lines.append(json.dumps(fields).encode())
+    events = tmp_path / "events.jsonl"
+    events.write_bytes(b"\n".join(lines) + b"\n")
+    context = Context(Policy(reporting_currency="EUR"))
+
+    run = Replay(context, WALL_CLOCK_MS).run([events], tmp_path / "out", lambda _: None)
+
+    (found,) = lines_of(tmp_path / "out" / SNAPSHOTS_FILE)
+    (entered, *_) = lines_of(tmp_path / "out" / TIER_CHANGES_FILE)
+    worker = Partition(context)
+    for line in lines:
+        event = parse(TOPIC_OF_TYPE[json.loads(line)["type"]], b"A", line)
+        assert not isinstance(event, Refusal | ClockAdvanced)
+        worker.apply(event)
+    held = worker.get("A")
+    assert held is not None
+    assert (found["incarnation"], entered["incarnation"], held.incarnation) == (int(row["incarnation"]),) * 3
+    assert entered["sequence"] == 1
+    assert ", ".join(f"{name} {count}" for name, count in sorted(run.outcomes.items(), reverse=True)) == row["outcomes"]
+
+
+def test_an_account_that_is_erased_later_is_not_brought_back(tmp_path: Path) -> None:
+    """An `until` before the erasure is no way around it."""
+    erasure = {"type": "account.erased", "event_id": "x", "account_id": "A", "occurred_at": "2026-02-01T12:00:00Z"}
+    lines = [order("A", "2026-01-01T12:00:00Z"), order("B", "2026-01-02T12:00:00Z"), json.dumps(erasure).encode()]
+    events = tmp_path / "events.jsonl"
+    events.write_bytes(b"\n".join(lines) + b"\n")
+    context = Context(Policy(reporting_currency="EUR"))
+
+    run = Replay(context, WALL_CLOCK_MS, date(2026, 1, 10)).run([events], tmp_path / "out", lambda _: None)
+
+    assert [one["account_id"] for one in lines_of(tmp_path / "out" / SNAPSHOTS_FILE)] == ["B"]
+    assert (dict(run.outcomes), run.skipped) == ({"erased": 1, "applied": 1}, 1)
 
 
 def test_the_command_takes_a_file(tmp_path: Path) -> None:

@@ -61,6 +61,8 @@ _SETTINGS: Final[Mapping[str, str | int]] = {
     # the session of a killed broker has to end before its successor is let in
     "broker.session.timeout.ms": 3000,
     "broker.heartbeat.interval.ms": 500,
+    # records that were deleted are not back when the broker was killed soon after
+    "log.flush.start.offset.checkpoint.interval.ms": 1000,
     # small
     "num.network.threads": 2,
     "num.io.threads": 4,

@@ -163,6 +163,11 @@ class StateView:
                 self.states[key.decode()] = value
                 self._partition_of[key.decode()] = partition
 
+    @property
+    def records(self) -> int:
+        """How many records were read."""
+        return len(self._reader.messages)
+
     def processed(self) -> int:
         """Count the offsets of all inputs that are processed."""
         return sum(one.next_offset for found in self.checkpoints.values() for one in found.inputs.values())

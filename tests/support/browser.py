@@ -1,0 +1,159 @@
+"""A real browser for tests, and what is wrong with a page: what it complains of, barriers, and what overflows."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from importlib.resources import files
+from typing import Any, Final, Literal, NamedTuple
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, Page, Request, Response, sync_playwright
+
+_PROGRAMS: Final = ("chromium", "chromium-browser", "google-chrome")
+_ARGUMENTS: Final = (
+    # It does not start for root with one, and all that it shows is ours.
+    "--no-sandbox",
+    "--disable-gpu",
+    "--font-render-hinting=none",
+)
+_TIMEOUT_MS: Final = 15_000
+_GRAVE: Final = frozenset({"serious", "critical"})
+_SHOWN: Final = 3
+_ON_THE_NETWORK: Final = frozenset({"http", "https", "ws", "wss"})
+_ERROR_STATUS: Final = 400
+
+_OVERFLOWING: Final = """() => {
+    const width = document.documentElement.clientWidth;
+    const widest = document.documentElement.scrollWidth;
+    if (widest <= width) return [];
+    const named = (one) => one.tagName.toLowerCase() + [...one.classList].map((name) => `.${name}`).join('');
+    const wide = [...document.body.querySelectorAll('*')].filter((one) => one.getBoundingClientRect().right > width);
+    return [`${widest} pixels wide of ${width}`, ...wide.slice(0, 3).map(named)];
+}"""
+_IS_STILL: Final = """() => document.getAnimations().every(
+    (one) => one.playState !== 'running' || one.effect?.getComputedTiming().endTime === Infinity
+)"""
+
+
+class Size(NamedTuple):
+    """Of the window, in CSS pixels."""
+
+    width: int
+    height: int
+
+
+Scheme = Literal["light", "dark"]
+
+DESK: Final = Size(1280, 900)
+PHONE: Final = Size(390, 844)
+
+
+def find_chromium() -> str | None:
+    """Find the browser's program."""
+    return next((found for name in _PROGRAMS if (found := shutil.which(name)) is not None), None)
+
+
+def require_chromium() -> str:
+    """Give the browser's program, or skip the test where there is none; in CI that is a failure."""
+    program = find_chromium()
+    if program is not None:
+        return program
+    message = "no browser: apt-get install chromium"
+    if os.environ.get("CI") == "true":
+        pytest.fail(message, pytrace=False)
+    pytest.skip(message)
+
+
+@contextmanager
+def browser(program: str) -> Iterator[Browser]:
+    """Run a browser without a window."""
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=program, args=list(_ARGUMENTS))
+        try:
+            yield launched
+        finally:
+            launched.close()
+
+
+class Tab:
+    """A page of its own, with no cookies of others, and all that it complained of.
+
+    Args:
+        launched: the browser.
+        home: address that it is on: nothing else may be asked for anything.
+        size: of its window.
+        options: more of Playwright's for a context.
+    """
+
+    def __init__(self, launched: Browser, home: str, size: Size = DESK, **options: Any) -> None:
+        self.complaints: Final[list[str]] = []
+        """Errors on its console, exceptions, failed answers, and requests to others."""
+        self._home = urlsplit(home).netloc
+        self._context = launched.new_context(
+            base_url=home,
+            viewport={"width": size.width, "height": size.height},
+            # Pages say the same wherever the tests run, and nothing is caught halfway in its motion.
+            locale=options.pop("locale", "en-GB"),
+            timezone_id="UTC",
+            reduced_motion="reduce",
+            **options,
+        )
+        self._context.set_default_timeout(_TIMEOUT_MS)
+        self.page: Final[Page] = self._context.new_page()
+        self.page.on("console", lambda said: self._complain("console", said.text) if said.type == "error" else None)
+        self.page.on("pageerror", lambda error: self._complain("exception", error.message))
+        self.page.on("request", self._note_request)
+        self.page.on("response", self._note_response)
+
+    def close(self) -> None:
+        """Close it."""
+        self._context.close()
+
+    def faults(self, scheme: Scheme, size: Size) -> list[str]:
+        """Tell what is wrong with the page in a colour scheme and size, and what it complained of so far."""
+        self.dress(scheme, size)
+        where = f"{scheme}, {size.width} wide"
+        found = [f"overflow: {where}: {one}" for one in self.page.evaluate(_OVERFLOWING)]
+        return [*self.complaints, *found, *barriers(self.page, where)]
+
+    def dress(self, scheme: Scheme, size: Size) -> None:
+        """Show the page in another colour scheme and size, and wait until nothing moves any longer.
+
+        Colours on their way to others would be judged as they are.
+        """
+        self.page.emulate_media(color_scheme=scheme)
+        self.page.set_viewport_size({"width": size.width, "height": size.height})
+        self.page.wait_for_function(_IS_STILL)
+
+    def _note_request(self, request: Request) -> None:
+        parts = urlsplit(request.url)
+        if parts.scheme in _ON_THE_NETWORK and parts.netloc != self._home:
+            self._complain("asks others", request.url)
+
+    def _note_response(self, response: Response) -> None:
+        if response.status >= _ERROR_STATUS:
+            self._complain("answer", f"{response.status} {response.url}")
+
+    def _complain(self, kind: str, text: str) -> None:
+        self.complaints.append(f"{kind}: {text}")
+
+
+def barriers(page: Page, where: str) -> list[str]:
+    """Let axe look for what keeps people with disabilities from a page; only what is serious or worse."""
+    page.evaluate(_axe())
+    found = page.evaluate("axe.run({resultTypes: ['violations']})")["violations"]
+    return [
+        f"axe {one['id']}: {where}: {one['help']}: {node['html'][:200]} ({node.get('failureSummary', '')[:300]})"
+        for one in found
+        if one["impact"] in _GRAVE
+        for node in one["nodes"][:_SHOWN]
+    ]
+
+
+@cache
+def _axe() -> str:
+    """Read axe; of the package that ships it nothing else is used."""
+    return files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8")
