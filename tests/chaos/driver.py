@@ -26,7 +26,7 @@ from tests.support.topics import StateView
 ATTEMPTS_MAX: Final = 5
 """So often a fault is tried that finds nothing left to do."""
 CAMPAIGN_FAULTS: Final = 10
-"""Faults of one company; then all that came of it is judged."""
+"""Faults of one company, at most; then all that came of it is judged."""
 _FIRST_RECORDS: Final = 500
 _REST_S: Final = 10.0
 """When all input is processed, and nothing more has been written for so long, nothing more will be."""
@@ -110,8 +110,9 @@ class Driver:
             run.seconds = time.monotonic() - started
 
     def _campaigns(self, kinds: Iterator[Kind], faults: int, run: Run) -> None:
-        for number, first in enumerate(range(0, faults, CAMPAIGN_FAULTS)):
-            share = list(islice(kinds, min(CAMPAIGN_FAULTS, faults - first)))
+        campaigns = -(-faults // CAMPAIGN_FAULTS)
+        for number in range(campaigns):
+            share = list(islice(kinds, faults * (number + 1) // campaigns - faults * number // campaigns))
             self._campaign(number, MODES[number % len(MODES)], share, run)
 
     def _campaign(self, number: int, mode: Mode, kinds: list[Kind], run: Run) -> None:

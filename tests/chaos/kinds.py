@@ -57,8 +57,8 @@ FAULTS: Final[dict[Kind, Callable[[Scene], Struck]]] = {
 }
 
 
-SLOW: Final = frozenset({Kind.HANG_LONG, Kind.RESTART_BROKER})
-"""Kinds that take long and differ little from another one."""
+DEAR: Final = frozenset({Kind.HANG_LONG, Kind.RESTART_BROKER, Kind.MAKE_ANEW, Kind.JOIN, Kind.KILL})
+"""Kinds that differ little from another one, for the time that they take."""
 
 
 def schedule(chance: Random, kinds: tuple[Kind, ...] = tuple(Kind)) -> Iterator[Kind]:

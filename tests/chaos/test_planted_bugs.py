@@ -12,16 +12,16 @@ SEED = 7
 
 
 @table("""
-| bug              | found as |
-| checkpoint-ahead | missing  |
-| output-outside   | twice    |
-| state-lost       | missing  |
+| bug              | fault            | found as |
+| checkpoint-ahead | kill             | missing  |
+| output-outside   | zombie-in-commit | twice    |
+| state-lost       | kill             | missing  |
 """)
 def test_a_planted_bug_is_found(kafka: KafkaBroker, tmp_path: Path, row: Row) -> None:
-    """One kill among the work is enough to see that something was lost, or published twice."""
+    """One fault among the work is enough to see that something was lost, or published twice."""
     run = Run(1)
 
-    Driver(kafka, tmp_path, SEED, print, Plant(row["bug"])).run(iter([Kind.KILL]), 1, run)
+    Driver(kafka, tmp_path, SEED, print, Plant(row["bug"])).run(iter([Kind(row["fault"])]), 1, run)
 
     found = {"missing": run.verdict.missing, "twice": run.verdict.twice}
     assert run.valid == 1

@@ -1,7 +1,9 @@
 """Turns that an engine takes seldom, and that no broker can be made to bring about at will."""
 
 import asyncio
+import itertools
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -97,6 +99,32 @@ def test_an_abort_resumes_what_was_paused_for_want_of_room(
 
     assert [call for call in poller.calls if call[0] == "resume"] == [("resume", InputTopic.ORDERS, 0)]
     assert engine._paused == {(InputTopic.ORDERS, 1)}
+
+
+@pytest.mark.parametrize(("seconds_apart", "ends"), [(10.0, True), (31.0, False)])
+def test_a_third_abort_within_a_minute_ends_the_worker(
+    settings: Settings,
+    loop: asyncio.AbstractEventLoop,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    seconds_apart: float,
+    ends: bool,
+) -> None:
+    """What is done again and again for nothing needs another process, or somebody to look."""
+    engine = loop.run_until_complete(_engine(settings))
+    moments = itertools.count(0.0, seconds_apart)
+    monkeypatch.setattr(engine_module, "time", SimpleNamespace(monotonic=lambda: next(moments)))
+
+    for _ in range(2):
+        engine._go_back("for a test")
+    assert not engine.failure.done()
+    engine._go_back("the broker is full")
+
+    assert engine.failure.done() == ends
+    if ends:
+        assert engine.failure.result() == (
+            "3 transactions were aborted within a minute, the last one: the broker is full"
+        )
 
 
 def test_whatever_keeps_a_partition_from_opening_ends_the_worker(
