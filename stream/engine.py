@@ -376,13 +376,15 @@ class Engine:
             started = time.perf_counter()
             await self._transactions.abort()
             self._monitor.transaction(TransactionResult.ABORTED, time.perf_counter() - started, self._wall_clock_ms())
-            self._go_back(str(error))
+            self._go_back(error)
 
-    def _go_back(self, reason: str) -> None:
-        now = time.monotonic()
-        self._abort_seconds = [at for at in self._abort_seconds if now - at < _MINUTE_SECONDS] + [now]
-        if len(self._abort_seconds) > _ABORTS_A_MINUTE_MAX:
-            self.fail(f"{len(self._abort_seconds)} transactions were aborted within a minute, the last one: {reason}")
+    def _go_back(self, error: TransactionAbortedError) -> None:
+        # Rebalances come in rows, as when workers are restarted one by one; what makes no progress is ended anyway.
+        if not error.by_rebalance:
+            now = time.monotonic()
+            self._abort_seconds = [at for at in self._abort_seconds if now - at < _MINUTE_SECONDS] + [now]
+            if (count := len(self._abort_seconds)) > _ABORTS_A_MINUTE_MAX:
+                self.fail(f"{count} transactions were aborted within a minute, the last one: {error}")
         for task in self._tasks.values():
             if task.has_news() or task.accounts.is_touched():
                 task.abort()

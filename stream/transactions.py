@@ -17,6 +17,7 @@ _QUEUE_RECORDS_MAX: Final = 400_000
 _QUEUE_KILOBYTES_MAX: Final = 1_048_576
 _CALL_TIMEOUT_SECONDS: Final = 30.0
 _RETRIES_MAX: Final = 5
+_REBALANCE_ERRORS: Final = (KafkaError.ILLEGAL_GENERATION, KafkaError.REBALANCE_IN_PROGRESS)
 _MARGIN_SECONDS: Final = 5.0
 """Beyond the time after which the broker has aborted a transaction: a commit has failed by then, whatever it says."""
 
@@ -26,7 +27,16 @@ class UnansweredError(RuntimeError):
 
 
 class TransactionAbortedError(RuntimeError):
-    """The transaction can only be aborted, and its work must be done again."""
+    """The transaction can only be aborted, and its work must be done again.
+
+    Args:
+        reason: in words.
+        by_rebalance: the group went on to another generation between the work and its commit; nothing is wrong.
+    """
+
+    def __init__(self, reason: str, *, by_rebalance: bool = False) -> None:
+        super().__init__(reason)
+        self.by_rebalance = by_rebalance
 
 
 class Transactions:
@@ -111,7 +121,8 @@ class Transactions:
         except KafkaException as error:
             if not error.args[0].txn_requires_abort():
                 raise
-            raise TransactionAbortedError(str(error.args[0])) from error
+            by_rebalance = error.args[0].code() in _REBALANCE_ERRORS
+            raise TransactionAbortedError(str(error.args[0]), by_rebalance=by_rebalance) from error
         self.open = False
 
     async def abort(self) -> None:

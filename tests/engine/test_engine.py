@@ -28,6 +28,7 @@ from stream.restore import Restored
 from stream.settings import Settings, load_settings
 from stream.task import PartitionTask
 from stream.telemetry import Metrics
+from stream.transactions import TransactionAbortedError
 
 NOW_MS = 1_790_000_000_000
 POLICY = Policy(reporting_currency="EUR")
@@ -95,30 +96,34 @@ def test_an_abort_resumes_what_was_paused_for_want_of_room(
     engine._paused = {(InputTopic.ORDERS, 0), (InputTopic.ORDERS, 1)}
     task._steps = [TickStep(NOW_MS, 1)]
 
-    engine._go_back("for a test")
+    engine._go_back(TransactionAbortedError("for a test"))
 
     assert [call for call in poller.calls if call[0] == "resume"] == [("resume", InputTopic.ORDERS, 0)]
     assert engine._paused == {(InputTopic.ORDERS, 1)}
 
 
-@pytest.mark.parametrize(("seconds_apart", "ends"), [(10.0, True), (31.0, False)])
+@pytest.mark.parametrize(
+    ("seconds_apart", "by_rebalance", "ends"),
+    [(10.0, False, True), (31.0, False, False), (10.0, True, False)],
+)
 def test_a_third_abort_within_a_minute_ends_the_worker(
     settings: Settings,
     loop: asyncio.AbstractEventLoop,
     monkeypatch: pytest.MonkeyPatch,
     *,
     seconds_apart: float,
+    by_rebalance: bool,
     ends: bool,
 ) -> None:
-    """What is done again and again for nothing needs another process, or somebody to look."""
+    """What is done again and again for nothing needs another process, or somebody to look; a rebalance is no fault."""
     engine = loop.run_until_complete(_engine(settings))
     moments = itertools.count(0.0, seconds_apart)
     monkeypatch.setattr(engine_module, "time", SimpleNamespace(monotonic=lambda: next(moments)))
 
     for _ in range(2):
-        engine._go_back("for a test")
+        engine._go_back(TransactionAbortedError("for a test"))
     assert not engine.failure.done()
-    engine._go_back("the broker is full")
+    engine._go_back(TransactionAbortedError("the broker is full", by_rebalance=by_rebalance))
 
     assert engine.failure.done() == ends
     if ends:

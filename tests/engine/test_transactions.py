@@ -10,7 +10,7 @@ from confluent_kafka import KafkaError, KafkaException
 
 from stream import transactions
 from stream.settings import Settings
-from stream.transactions import Transactions, UnansweredError
+from stream.transactions import TransactionAbortedError, Transactions, UnansweredError
 
 TRANSACTION_TIMEOUT_MS: Final = 10_000
 PATIENCE_SECONDS: Final = 20.0
@@ -101,3 +101,32 @@ def test_a_client_that_does_not_come_back_is_not_waited_for(what: str, monkeypat
             asyncio.run(calls[what]())
     finally:
         released.set()
+
+
+@pytest.mark.parametrize(
+    ("code", "by_rebalance"),
+    [
+        (KafkaError.ILLEGAL_GENERATION, True),
+        (KafkaError.REBALANCE_IN_PROGRESS, True),
+        (KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER, False),
+    ],
+)
+def test_a_rebalance_that_overtakes_a_commit_is_told_from_a_fault(
+    code: int, monkeypatch: pytest.MonkeyPatch, *, by_rebalance: bool
+) -> None:
+    """A group that goes on to another generation aborts transactions, however healthy everything is."""
+
+    class _Refused(_Silent):
+        def send_offsets_to_transaction(self, offsets: Any, metadata: Any, timeout: float) -> None:
+            """Be refused."""
+            del offsets, metadata, timeout
+            raise KafkaException(KafkaError(code, "refused", False, False, True))  # requires an abort
+
+    monkeypatch.setattr(transactions, "Producer", lambda *_, **__: _Refused(_Clock()))
+    tried = Transactions(Settings())
+    tried.begin()
+
+    with pytest.raises(TransactionAbortedError) as caught:
+        asyncio.run(tried.commit([], None))
+
+    assert caught.value.by_rebalance == by_rebalance
