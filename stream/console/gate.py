@@ -33,6 +33,8 @@ _HEADERS: Final = {
         " img-src 'self' data:; font-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'self';"
         " frame-ancestors 'none'"
     ),
+    # Our own form has to say where it comes from: under `no-referrer` its origin would be `null`, as a stranger's.
+    "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
