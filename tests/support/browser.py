@@ -49,6 +49,8 @@ Scheme = Literal["light", "dark"]
 
 DESK: Final = Size(1280, 900)
 PHONE: Final = Size(390, 844)
+LOOKS: Final[tuple[tuple[Scheme, Size], ...]] = (("light", DESK), ("light", PHONE), ("dark", PHONE), ("dark", DESK))
+"""In which a page has to be whole; from one to the next one thing changes."""
 
 
 def find_chromium() -> str | None:
@@ -108,16 +110,24 @@ class Tab:
         self.page.on("request", self._note_request)
         self.page.on("response", self._note_response)
 
+    def visit(self, path: str) -> None:
+        """Go to a page of the console, and wait until it is connected: from then on it keeps itself up to date."""
+        self.page.goto(path)
+        self.page.wait_for_function("() => window.did_handshake")
+
     def close(self) -> None:
         """Close it."""
         self._context.close()
 
-    def faults(self, scheme: Scheme, size: Size) -> list[str]:
-        """Tell what is wrong with the page in a colour scheme and size, and what it complained of so far."""
-        self.dress(scheme, size)
-        where = f"{scheme}, {size.width} wide"
-        found = [f"overflow: {where}: {one}" for one in self.page.evaluate(_OVERFLOWING)]
-        return [*self.complaints, *found, *barriers(self.page, where)]
+    def faults(self) -> list[str]:
+        """Tell what is wrong with the page in every look, and what it complained of since it was opened."""
+        found: list[str] = []
+        for scheme, size in LOOKS:
+            self.dress(scheme, size)
+            where = f"{scheme}, {size.width} wide"
+            found += [f"overflow: {where}: {one}" for one in self.page.evaluate(_OVERFLOWING)]
+            found += barriers(self.page, where)
+        return [*self.complaints, *found]
 
     def dress(self, scheme: Scheme, size: Size) -> None:
         """Show the page in another colour scheme and size, and wait until nothing moves any longer.
@@ -144,7 +154,8 @@ class Tab:
 def barriers(page: Page, where: str) -> list[str]:
     """Let axe look for what keeps people with disabilities from a page; only what is serious or worse."""
     page.evaluate(_axe())
-    found = page.evaluate("axe.run({resultTypes: ['violations']})")["violations"]
+    # Without asking for the style sheets once more: a page may show that it loads something.
+    found = page.evaluate("axe.run({resultTypes: ['violations'], preload: false})")["violations"]
     return [
         f"axe {one['id']}: {where}: {one['help']}: {node['html'][:200]} ({node.get('failureSummary', '')[:300]})"
         for one in found

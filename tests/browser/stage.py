@@ -1,0 +1,154 @@
+"""A whole system with something to see: a broker, a worker, the view and what serves, over a simulated company."""
+
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import httpx
+
+from models.events import InputTopic
+from stream.console import pages
+from stream.console.frame import PAGES
+from stream.console.gate import PREFIX
+from stream.portfolio.files import CUT_POINTS_FILE
+from stream.simulation import Simulation, SimulationSpec
+from stream.simulation.export import file_of, write_history
+from tests.support.broker import KafkaBroker
+from tests.support.deployment import Deployment
+from tests.support.polling import eventually
+from tests.support.redis import RedisServer
+from tests.support.sending import send
+from tests.support.worker import WorkerProcess, run_command
+
+READ_KEY: Final = "r" * 40
+ADMIN_KEY: Final = "a" * 40
+_CURRENCY: Final = "EUR"
+_SHOWN: Final = "ACC-000007"
+_PORT: Final = re.compile(r"the API on port (\d+)")
+
+assert pages.__all__, "importing the pages puts them on their list"
+
+
+class Company(NamedTuple):
+    """A simulated company, with a history up to yesterday."""
+
+    accounts: int
+    days: int
+    seed: int
+
+    def simulation(self) -> Simulation:
+        """Give its events."""
+        until = (datetime.now(UTC) - timedelta(days=1)).date()
+        spec = SimulationSpec(until=until, accounts=self.accounts, days=self.days, currency=_CURRENCY)
+        return Simulation(spec, self.seed)
+
+
+COMPANY: Final = Company(accounts=60, days=400, seed=7)
+"""Large enough for every tier, and for names and owners of every kind."""
+
+
+class Stage:
+    """The system as the pages show it.
+
+    Args:
+        deployment: its topics and settings; its processes are started.
+        open_house: what serves this machine without keys, as in the demo.
+        locked_house: what serves whoever has a key.
+    """
+
+    def __init__(self, deployment: Deployment, open_house: WorkerProcess, locked_house: WorkerProcess) -> None:
+        self.settings: Final = deployment.settings
+        self.home: Final = _address(open_house)
+        """Address of what serves without keys."""
+        self.locked: Final = _address(locked_house)
+        """Address of what asks for one."""
+        self._events = 0
+
+    def accounts(self) -> int:
+        """Count the accounts that can be seen."""
+        answer = httpx.get(f"{self.home}/api/v1/status", trust_env=False)
+        return int(answer.json()["accounts"]) if answer.is_success else 0
+
+    def path_of(self, page: str) -> str:
+        """Give the full path of a page, by its name; of an account that has something to show, where it is one's."""
+        path = next(one.path for one in PAGES if one.name == page)
+        return PREFIX + path.replace("{account_id}", _SHOWN)
+
+    def send(self, topic: InputTopic, kind: str, account_id: str, **fields: Any) -> None:
+        """Let something happen to an account now."""
+        self._events += 1
+        event = {"type": kind, "event_id": f"stage-{self._events}", "account_id": account_id}
+        send(self.settings, topic, {**event, "occurred_at": datetime.now(UTC).isoformat(), **fields})
+
+    def order(self, account_id: str, amount: str) -> None:
+        """Let an account order now."""
+        self.send(
+            InputTopic.ORDERS,
+            "order.completed",
+            account_id,
+            order_id=f"stage-{self._events}",
+            amount=amount,
+            currency=_CURRENCY,
+        )
+
+
+@contextmanager
+def open_stage(
+    kafka: KafkaBroker, redis: RedisServer, folder: Path, *, company: Company = COMPANY, replayed: bool = False
+) -> Iterator[Stage]:
+    """Build it, with a company whose history ended yesterday; it is up when all of that can be seen.
+
+    Args:
+        kafka: a broker.
+        redis: a server, which may hold other views.
+        folder: for logs and events.
+        company: that is simulated.
+        replayed: whether accounts are compared as at the end of a replay. It takes a while. A worker that is given a
+            history at once counts the portfolio a few times only, and grades by what is there by then.
+    """
+    history, cut_points = folder / "history", ""
+    write_history(company.simulation(), history)
+    files = [history / file_of(topic) for topic in InputTopic]
+    if replayed:
+        run_command({}, "replay", *map(str, files), "--out", str(folder / "replay"))
+        cut_points = str(folder / "replay" / CUT_POINTS_FILE)
+    with ExitStack() as stack:
+        deployment = stack.enter_context(
+            Deployment(
+                kafka.bootstrap_servers,
+                folder,
+                reporting_currency=_CURRENCY,
+                cut_points_file=cut_points,
+                census_interval_seconds="1",
+                redis_url=redis.url,
+                api_port="0",
+            )
+        )
+        deployment.create_topics()
+        # All at once: each of them takes seconds to start, and none needs another for that.
+        worker = deployment.worker().start()
+        view = deployment.process("view", "view").start()
+        open_house = deployment.process("open-house", "serve").start()
+        locked_house = deployment.process(
+            "locked-house", "serve", api_read_keys=f"reader:{READ_KEY}", api_admin_keys=f"editor:{ADMIN_KEY}"
+        ).start()
+        deployment.produce(*files, "--end-of-input")
+        deployment.wait_settled(worker)
+        made = Stage(deployment, open_house, locked_house)
+        eventually(
+            lambda: view.ask("/readyz")[0] == HTTPStatus.OK and made.accounts() == company.accounts, "all can be seen"
+        )
+        yield made
+
+
+def _address(serve: WorkerProcess) -> str:
+    def port() -> str | None:
+        assert serve.running, serve.log_tail
+        found = _PORT.search(serve.log)
+        return None if found is None else found[1]
+
+    return f"http://127.0.0.1:{eventually(port, 'it listens')}"
