@@ -10,10 +10,11 @@ import shutil
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from statistics import quantiles
+from statistics import median, quantiles
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
+import httpx
 import msgspec
 from confluent_kafka import Producer
 
@@ -35,6 +36,7 @@ _OWNERS: Final = 5000
 _QUEUE_RECORDS: Final = 100_000
 _POLLED_EVERY: Final = 2000
 _SEED: Final = 7
+_WEIGHTS_TRIED: Final = (20, 40, 50, 60, 70)
 _BUILD_SECONDS_MAX: Final = 3600.0
 _REDIS_LISTPACK: Final = ("--hash-max-listpack-value", "4096")
 
@@ -93,10 +95,24 @@ def _served(
             "seconds": ASKED_SECONDS,
             **_summary(answers),
             "lag_records_after": round(_lag(view)),
+            "what_if": _tried(port),
         }
     finally:
         view.kill()
         serve.kill()
+
+
+def _tried(port: int) -> dict[str, Any]:
+    """Try another policy some times, one after the other."""
+    seconds = []
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}/api/v1", timeout=60, trust_env=False) as client:
+        for weight in _WEIGHTS_TRIED:
+            started = time.monotonic()
+            response = client.post("/what-if", json={"weights": {"revenue": weight}})
+            response.raise_for_status()
+            seconds.append(time.monotonic() - started)
+    found = response.json()
+    return {"median_ms": round(median(seconds) * 1000), "looked_at": found["looked_at"]}
 
 
 def _summary(answers: Sequence[Asked]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 from fractions import Fraction
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 from zoneinfo import ZoneInfo
 
 from models.churn_model import ChurnModel
@@ -16,7 +16,6 @@ from models.orders import AMOUNT_DECIMALS
 from models.outputs import Tier
 from models.policy import Churn, Measure, Policy, Weights
 from models.portfolio import CutPoints
-from models.state import ProfileState
 from processors.portfolio.ranking import Ranking
 from processors.return_model import compiled
 
@@ -210,6 +209,22 @@ def _vetoes(policy: Policy) -> tuple[CompiledVeto, ...]:
     )
 
 
+class Described(Protocol):
+    """What scorecards are chosen by: a profile, wherever it is kept."""
+
+    @property
+    def segment(self) -> str | None:
+        """See `models.events.ProfileUpdated`, as the others."""
+
+    @property
+    def industry(self) -> str | None:
+        """Of the account."""
+
+    @property
+    def region(self) -> str | None:
+        """Of the account."""
+
+
 class Context:
     """The policy, the churn model and the portfolio's cut points, and what is derived from them once.
 
@@ -286,7 +301,7 @@ class Context:
         """Give the same with other cut points."""
         return Context(self.policy, self.erasure_secret, cuts=cuts, model=self.model)
 
-    def card_of(self, profile: ProfileState | None) -> Card:
+    def card_of(self, profile: Described | None) -> Card:
         """Give the scorecard of an account: the first of the policy's whose conditions its profile meets."""
         if profile is not None:
             for one, card in self._cards:

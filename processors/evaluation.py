@@ -4,17 +4,17 @@ This is what every event pays for. What only a reader wants to know beside it is
 """
 
 from bisect import bisect_left
-from typing import Final, NamedTuple, assert_never
+from typing import Final, NamedTuple
 
 from models.fields import SUM_MINOR_MAX
 from models.outputs import ChurnLevel, Tier
-from models.policy import Measure
 from models.state import AccountState, ProfileState
 from processors import churn, classes, scorecard, support, tiers, windows
 from processors.churn import Assessed
 from processors.context import Card, Context
-from processors.scorecard import COMPONENTS, Graded, Year
+from processors.scorecard import Graded, Year
 from processors.tiers import Standing
+from processors.vetoes import Facts, held_down
 from processors.windows import Rhythm
 
 _WEEK: Final = 7
@@ -78,7 +78,10 @@ def evaluate(state: AccountState, as_of_day: int, context: Context) -> Evaluatio
     assert earned.tier is not None
     tier, veto = earned.tier, None
     if context.vetoes:
-        tier, veto = _vetoed(state, tier, graded, year, ranked_profit, as_of_day, context)
+        pressure = scorecard.rating_of(state.profile, "competitive_pressure", as_of_day, context)
+        severe = support.severe_open(state)
+        facts = Facts(graded, year.revenue_minor, ranked_profit, year.orders, severe, pressure)
+        tier, veto = held_down(tier, facts, context)
     override = override_of(state.profile, as_of_day)
     if override is not None:
         tier, veto = override, None
@@ -217,58 +220,6 @@ def override_of(profile: ProfileState | None, as_of_day: int) -> Tier | None:
     if profile is None or profile.override_tier is None or profile.override_until_day is None:
         return None
     return Tier(profile.override_tier) if as_of_day <= profile.override_until_day else None
-
-
-def _vetoed(  # noqa: PLR0913, PLR0917  # what a veto may look at
-    state: AccountState,
-    tier: Tier,
-    graded: Graded,
-    year: Year,
-    ranked_profit_minor: int | None,
-    as_of_day: int,
-    context: Context,
-) -> tuple[Tier, str | None]:
-    """Hold a tier down by the policy's vetoes; the first one that takes it lowest is named."""
-    name = None
-    for veto in context.vetoes:
-        value = _measured(veto.measure, state, graded, year, ranked_profit_minor, as_of_day, context)
-        if value is not None and (value < veto.below or value >= veto.at_least):
-            lower = tiers.capped(tier, veto.tier_max)
-            if lower is not tier:
-                tier, name = lower, veto.name
-    return tier, name
-
-
-def _measured(  # noqa: PLR0913, PLR0917  # what a veto may look at
-    measure: Measure,
-    state: AccountState,
-    graded: Graded,
-    year: Year,
-    ranked_profit_minor: int | None,
-    as_of_day: int,
-    context: Context,
-) -> float | None:
-    """Give the value of a measure, in the units of the policy; None if it is absent."""
-    match measure:
-        case "score":
-            return None if graded.score is None else graded.score / 100
-        case "confidence":
-            return graded.confidence
-        case "revenue":
-            return year.revenue_minor / context.major
-        case "profit":
-            return None if ranked_profit_minor is None else ranked_profit_minor / context.major
-        case "orders":
-            return float(year.orders)
-        case "open_severe_tickets":
-            return float(support.severe_open(state))
-        case "competitive_pressure":
-            return scorecard.rating_of(state.profile, measure, as_of_day, context)
-        case "revenue_score" | "profit_score" | "strategic_score" | "potential_score" | "relationship_score":
-            names = [component for component, _, _ in COMPONENTS]
-            score = graded.components[names.index(measure.removesuffix("_score"))]
-            return None if score is None else score / 100
-    assert_never(measure)
 
 
 def _note_loss(state: AccountState, evaluation: Evaluation, context: Context) -> None:

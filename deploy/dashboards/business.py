@@ -257,3 +257,4 @@ def _lost_and_recovered(board: Dashboard) -> None:
             interval="1h",
         )
     )
+    portfolio.add_month(board)

@@ -7,6 +7,8 @@ from deploy.dashboards.parts import COUNT, JOB, SECONDS, SHARE, WIDTH, Limits, Q
 
 _VIEW = 'job=~"$view"'
 _STAKE = "account_health_view_group_value_at_stake"
+_LOST = "account_health_view_group_value_lost"
+_TURNED = "account_health_view_month_churn_accounts"
 _GROUP_ACCOUNTS = "account_health_view_group_accounts"
 _GROUP_REVENUE = "account_health_view_group_revenue"
 _DAY = 86_400
@@ -16,6 +18,26 @@ def add_rows(board: Dashboard) -> None:
     """Add the rows to a dashboard."""
     _stake(board)
     _concentration(board)
+
+
+def add_month(board: Dashboard) -> None:
+    """Add panels about the calendar month: who was lost and who came back in it."""
+    for dimension, text in (
+        ("reason", "By the reasons of the event; one account may have several."),
+        ("segment", "By the segments with the most revenue, the rest together as other."),
+    ):
+        board.with_panel(
+            bars(
+                f"Lost and recovered in the latest month, by {dimension}",
+                f"The calendar month (UTC) of the latest loss or return, as far as it has come. {text}",
+                COUNT,
+                Query(
+                    f'sum by (direction, value) ({_TURNED}{{{_VIEW}, dimension="{dimension}"}} > 0)',
+                    "{{direction}} {{value}}",
+                ),
+                span=WIDTH // 2,
+            )
+        )
 
 
 def _by(metric: str, dimension: str) -> str:
@@ -38,14 +60,14 @@ def _stake(board: Dashboard) -> None:
             "Lost with lost accounts",
             "What a year with the lost accounts was worth when they were lost.",
             COUNT,
-            Query(f'sum({_STAKE}{{{_VIEW}, dimension="churn_level", value="lost"}})'),
+            Query(f'sum({_LOST}{{{_VIEW}, dimension="churn_level"}})'),
             span=WIDTH // 6,
         )
     )
     board.with_panel(
         graph(
             "Value at stake by risk",
-            "What is at stake at each level of the risk of churn; of lost accounts what a year with them was worth.",
+            "What is at stake at each level of the risk of churn.",
             COUNT,
             Query(_by(_STAKE, "churn_level"), "{{value}}"),
             stacked=True,

@@ -4,7 +4,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from statistics import median
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple, Protocol
 
 import msgspec
 
@@ -15,6 +15,9 @@ from stream.backtest.history import Alert, Health, History
 ALERT_LEVELS: Final = ("medium", "high")
 """Levels that are judged as a forecast; each includes the worse ones."""
 _AT_LEAST: Final = {"medium": ("medium", "high"), "high": ("high",)}
+
+
+Why = Literal["score", "veto", "confidence", "bounds"]
 
 
 class Move(msgspec.Struct, frozen=True):
@@ -29,8 +32,8 @@ class Move(msgspec.Struct, frozen=True):
     new_score: float | None
     deltas: dict[str, float]
     """What each component adds under the new policy less what it adds under the old; they sum to the scores' change."""
-    why: str
-    """`score`, `veto`, `confidence` or `bounds`: what is different."""
+    why: Why
+    """What is different."""
 
 
 class AlertDifference(msgspec.Struct, frozen=True):
@@ -226,13 +229,28 @@ def _move(account_id: str, old: Health | None, new: Health | None) -> Move:
         old_score=None if old is None else old.score,
         new_score=None if new is None else new.score,
         deltas={name: delta for name, delta in deltas.items() if delta},
-        why=_why(old, new),
+        why="score" if old is None or new is None else why(old, new),
     )
 
 
-def _why(old: Health | None, new: Health | None) -> str:
-    if old is None or new is None:
-        return "score"
+class Judged(Protocol):
+    """What decides a tier, of one account under one policy."""
+
+    @property
+    def score(self) -> float | None:
+        """Of the account."""
+
+    @property
+    def confidence(self) -> float:
+        """How much is known."""
+
+    @property
+    def veto(self) -> str | None:
+        """That holds the tier down."""
+
+
+def why(old: Judged, new: Judged) -> Why:
+    """Name what is different where a tier is."""
     if old.veto != new.veto:
         return "veto"
     if old.score != new.score:

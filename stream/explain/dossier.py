@@ -47,7 +47,7 @@ def from_folder(folder: Path, account_id: str) -> Dossier:
     except OSError as error:
         raise DossierError(f"{error.filename}: {error.strerror}") from error
     except ValidationError as error:
-        raise DossierError(f"{folder}: not written by this release: {_first(error)}") from error
+        raise DossierError(f"{folder}: not written by this release: {first_problem(error)}") from error
 
 
 def from_broker(settings: Settings, account_id: str) -> Dossier:
@@ -77,7 +77,7 @@ def from_broker(settings: Settings, account_id: str) -> Dossier:
             if value is not None
         ]
     except ValidationError as error:
-        raise DossierError(f"{account_id!r}: not written by this release: {_first(error)}") from error
+        raise DossierError(f"{account_id!r}: not written by this release: {first_problem(error)}") from error
     if snapshot is None:
         raise DossierError(f"{names.snapshots}: no account {account_id!r}, or it was erased")
     kept = [one for one in changes if one.incarnation == snapshot.incarnation]
@@ -104,6 +104,7 @@ def _records(settings: Settings, cluster: Cluster, topic: str, key: bytes) -> It
                 yield message.value()
 
 
-def _first(error: ValidationError) -> str:
+def first_problem(error: ValidationError) -> str:
+    """Say what is wrong with something that should be of this release, the first of it."""
     one = error.errors(include_url=False, include_context=False)[0]
     return f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}"

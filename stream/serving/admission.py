@@ -17,6 +17,8 @@ from stream.serving.telemetry import Denial, ServeMetrics
 
 _WINDOW_SECONDS: Final = 10
 _STRANGERS_PER_SECOND: Final = 10
+TRIAL_COST: Final = 10
+"""A trial of a policy counts as many requests."""
 _STRANGERS: Final = "\x00strangers"
 """All that are not let in are counted together: there is nothing else to know them by that they could not change."""
 
@@ -46,8 +48,8 @@ class Admission:
         """Whether no key is set, so that this machine needs none."""
         return self._keys.is_empty
 
-    def admit(self, authorization: str | None, scope: Scope) -> Principal:
-        """Tell who asks.
+    def admit(self, authorization: str | None, scope: Scope, cost: int = 1) -> Principal:
+        """Tell who asks, for what counts as so many requests.
 
         Raises:
             ProblemError: if nobody who may, or too often.
@@ -59,22 +61,22 @@ class Admission:
             raise ProblemError(
                 HTTPStatus.UNAUTHORIZED, "no-key", "a valid API key is needed", {"WWW-Authenticate": "Bearer"}
             )
-        self.count(principal)
+        self.count(principal, cost)
         if scope is Scope.ADMIN and principal.scope is not Scope.ADMIN:
             self._metrics.count_denial(Denial.SCOPE)
             raise ProblemError(HTTPStatus.FORBIDDEN, "scope", "this key may read only")
         return principal
 
-    def count(self, principal: Principal) -> None:
-        """Count a request of somebody who is known.
+    def count(self, principal: Principal, cost: int = 1) -> None:
+        """Count a request of somebody who is known, or as many as it is worth.
 
         Raises:
             ProblemError: if it is one too many.
         """
-        self._count(self._limit, principal.name)
+        self._count(self._limit, principal.name, cost)
 
-    def _count(self, limit: RateLimitItemPerSecond, name: str) -> None:
-        if self._limiter.hit(limit, name):
+    def _count(self, limit: RateLimitItemPerSecond, name: str, cost: int = 1) -> None:
+        if self._limiter.hit(limit, name, cost=min(cost, limit.amount)):
             return
         self._metrics.count_denial(Denial.RATE)
         reset_seconds = self._limiter.get_window_stats(limit, name).reset_time - time.time()
@@ -104,5 +106,11 @@ async def admin_of(request: Request, admission: Admitting, _: Described) -> Prin
     return admission.admit(request.headers.get("authorization"), Scope.ADMIN)
 
 
+async def trier_of(request: Request, admission: Admitting, _: Described) -> Principal:
+    """Let in whoever may read, for what costs much."""
+    return admission.admit(request.headers.get("authorization"), Scope.READ, TRIAL_COST)
+
+
 MayRead = Annotated[Principal, Depends(reader_of)]
+MayTry = Annotated[Principal, Depends(trier_of)]
 MayChange = Annotated[Principal, Depends(admin_of)]

@@ -48,13 +48,15 @@ class Asking:
         self._keys = Keys(application_id, b"")
 
     @asynccontextmanager
-    async def available(self) -> AsyncGenerator[None]:
+    async def available(self, more_seconds: float = 0) -> AsyncGenerator[None]:
         """Say of a Redis that does not answer in time, or answers what it cannot hold, that there is no view now.
+
+        A question that reads many accounts has some more time.
 
         One timer for a question, as the client's own would be one for each of hundreds of replies.
         """
         try:
-            async with asyncio.timeout(self._timeout_seconds):
+            async with asyncio.timeout(self._timeout_seconds + more_seconds):
                 yield
         except (RedisError, TimeoutError) as error:
             raise ViewUnavailableError(_SILENT) from error

@@ -1,5 +1,6 @@
 """Why the read side cannot answer."""
 
+from collections.abc import Sequence
 from typing import Final
 
 
@@ -33,6 +34,19 @@ class EditRefusedError(ServingError):
 
 class EditUnavailableError(ServingError):
     """The profile could not be published: Kafka does not answer. To be tried again."""
+
+
+class TrialRefusedError(ServingError):
+    """What is to be tried is no policy."""
+
+    def __init__(self, problems: Sequence[tuple[str, str]]) -> None:
+        super().__init__("; ".join(f"{part}: {text}" for part, text in problems))
+        self.problems: Final = tuple(problems)
+        """Part of the request, and what is wrong with it."""
+
+
+class TrialBusyError(ServingError):
+    """Another policy is being tried by this process. To be tried again."""
 
 
 class TooManyClientsError(ServingError):

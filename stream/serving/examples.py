@@ -23,11 +23,17 @@ from stream.serving.results import (
     ViewStatus,
 )
 from stream.serving.rows import row_of
-from stream.view.entry import decode_body, entry_of
+from stream.serving.sample import sampled_of
+from stream.serving.trial import PolicyTrial, trial_of, tried
+from stream.serving.turning import months_of
+from stream.view.entry import ProfileBody, SnapshotBody, decode_body, digits, entry_of, minor
+from stream.view.months import PARTS, WHOLE
+from stream.view.packing import pack
 from stream.view.totals import Total
 
 _ACCOUNT_ID: Final = "ACC-000004"
 _BEGIN: Final = datetime(2026, 1, 5, 9, 30, tzinfo=UTC)
+_TRIED: Final = {"weights": {"revenue": 60}, "tiers": {"growth": {"enter": 65, "leave": 60}}}
 _ORDERS: Final = 6
 _EVERY: Final = timedelta(days=21)
 
@@ -78,6 +84,18 @@ def _lived() -> tuple[Snapshot, tuple[OutputEvent, ...]]:
     return snapshot(state, context), tuple(outputs)
 
 
+def _turns(body: SnapshotBody) -> dict[str, dict[str, Total]]:
+    """Count the loss of the account, as the view does."""
+    counted = Total(1, stake=minor(body.churn.value_at_stake) or 0)
+    profile = body.profile or ProfileBody()
+    by = {"reason:overdue": counted, f"segment:{profile.segment}": counted, f"owner:{profile.owner}": counted}
+    return {
+        "currency": {f"{body.currency}:{digits(body.longest.revenue)}": Total(1)},
+        WHOLE: {"2026-04:lost": counted},
+        PARTS: {f"2026-04:lost:{name}": one for name, one in by.items()},
+    }
+
+
 @cache
 def examples() -> dict[str, Any]:
     """Give an example of each of the larger schemas, by its name."""
@@ -104,7 +122,17 @@ def examples() -> dict[str, Any]:
             {"snapshot": said, "history": tuple(reversed(outputs)), "points": (point,)}
         ),
         "Portfolio": portfolio_of(totals),
+        "ChurnMonths": months_of(_turns(body), None, said.as_of),
         "ChangePage": ChangePage(items=changes, next=f"1767605400000-{len(changes)}", more=False),
+        "TrialResult": tried(
+            trial_of(
+                Policy(reporting_currency=body.currency),
+                PolicyTrial.model_validate(_TRIED),
+            ),
+            [sampled_of(pack(said.model_dump_json().encode()), rating_days=365)],
+            1,
+            digits(body.longest.revenue),
+        ),
         "ViewStatus": ViewStatus(built=True, accounts=1, updated_at=said.as_of, built_at=said.as_of, progress=1.0),
     }
     return {name: one.model_dump(mode="json") for name, one in answers.items()}

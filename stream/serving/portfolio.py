@@ -1,6 +1,6 @@
 """From the totals that the view keeps to the portfolio as a whole."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from models.outputs import ChurnLevel, Tier
@@ -27,20 +27,29 @@ Totals = Mapping[str, Mapping[str, Total]]
 
 def portfolio_of(totals: Totals) -> Portfolio:
     """Give the portfolio that the totals, by group and value, make."""
-    # All are in the reporting currency, which cannot be changed without a new view.
-    currency, _, decimals_text = next(iter(totals.get("currency", {})), "").partition(":")
-    decimals = int(decimals_text or 0)
+    currency, decimals = money_of(totals)
     everything = _sum(totals.get("cell", {}).values())
+    curve = concentration(totals.get("revenue_band", {}))
     return Portfolio(
-        currency=currency or None,
+        currency=currency,
         accounts=everything.accounts,
         revenue=decimal_text(everything.revenue, decimals),
         value_at_stake=decimal_text(everything.stake, decimals),
+        value_lost=decimal_text(everything.lost, decimals),
         groups={one: groups_of(one, totals.get(one.value, {}), decimals) for one in Dimension},
         abc_xyz=_matrix(totals.get("abc_xyz", {}), decimals),
         rfm=_matrix(totals.get("rfm", {}), decimals),
-        concentration=concentration(totals.get("revenue_band", {})),
+        concentration=thinned(curve),
+        gini=gini(curve),
+        top_fifth_share=share_of_top(0.2, curve),
     )
+
+
+def money_of(totals: Totals) -> tuple[str | None, int]:
+    """Give the currency of all money, None while there is none, and how many decimals it has."""
+    # All are in the reporting currency, which cannot be changed without a new view.
+    currency, _, decimals = next(iter(totals.get("currency", {})), "").partition(":")
+    return currency or None, int(decimals or 0)
 
 
 def groups_of(dimension: Dimension, totals: Mapping[str, Total], decimals: int) -> tuple[Group, ...]:
@@ -57,6 +66,7 @@ def groups_of(dimension: Dimension, totals: Mapping[str, Total], decimals: int) 
             accounts=totals[value].accounts,
             revenue=decimal_text(totals[value].revenue, decimals),
             value_at_stake=decimal_text(totals[value].stake, decimals),
+            value_lost=decimal_text(totals[value].lost, decimals),
         )
         for value in ordered[:VALUES_MAX]
     )
@@ -84,9 +94,43 @@ def concentration(bands: Mapping[str, Total]) -> tuple[ConcentrationPoint, ...]:
                 share_of_accounts=accounts / everything.accounts, share_of_revenue=revenue / everything.revenue
             )
         )
-    # The bands of very large revenues are many, and close to each other.
-    step = max(1, len(points) // _CONCENTRATION_POINTS)
-    return (*points[:-1:step], points[-1])
+    return tuple(points)
+
+
+def thinned(curve: Sequence[ConcentrationPoint]) -> tuple[ConcentrationPoint, ...]:
+    """Leave out points where there are many: the bands of very large revenues are close to each other."""
+    step = max(1, len(curve) // _CONCENTRATION_POINTS)
+    return (*curve[:-1:step], *curve[-1:])
+
+
+def gini(curve: Sequence[ConcentrationPoint]) -> float | None:
+    """Give the Gini index of a concentration curve: twice the area between it and the diagonal; None without one.
+
+    >>> gini(concentration({"3": Total(1, 80), "1": Total(3, 20)}))
+    0.55
+    """
+    if not curve:
+        return None
+    area = before_accounts = before_revenue = 0.0
+    for one in curve:
+        area += (one.share_of_accounts - before_accounts) * (one.share_of_revenue + before_revenue)
+        before_accounts, before_revenue = one.share_of_accounts, one.share_of_revenue
+    return round(area - 1, 4)
+
+
+def share_of_top(share: float, curve: Sequence[ConcentrationPoint]) -> float | None:
+    """Give the share of the revenue that a share of the accounts has, the largest; None without any.
+
+    >>> share_of_top(0.5, concentration({"3": Total(1, 80), "1": Total(3, 20)}))
+    0.8667
+    """
+    before_accounts = before_revenue = 0.0
+    for one in curve:
+        if one.share_of_accounts >= share:
+            part = (share - before_accounts) / (one.share_of_accounts - before_accounts)
+            return round(before_revenue + part * (one.share_of_revenue - before_revenue), 4)
+        before_accounts, before_revenue = one.share_of_accounts, one.share_of_revenue
+    return None
 
 
 def _matrix(totals: Mapping[str, Total], decimals: int) -> tuple[MatrixCell, ...]:
@@ -102,5 +146,5 @@ def _matrix(totals: Mapping[str, Total], decimals: int) -> tuple[MatrixCell, ...
 def _sum(totals: Iterable[Total]) -> Total:
     found = Total()
     for one in totals:
-        found = Total(found.accounts + one.accounts, found.revenue + one.revenue, found.stake + one.stake)
+        found.include(one)
     return found

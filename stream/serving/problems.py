@@ -18,6 +18,8 @@ from stream.serving.errors import (
     EditUnavailableError,
     ServingError,
     TooManyClientsError,
+    TrialBusyError,
+    TrialRefusedError,
     ViewUnavailableError,
 )
 from stream.serving.queries import QueryError
@@ -115,9 +117,12 @@ _KINDS: Final[Mapping[type[ServingError], tuple[HTTPStatus, str]]] = {
     EditConflictError: (HTTPStatus.CONFLICT, "version-conflict"),
     EditRefusedError: (HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-request"),
     EditUnavailableError: (HTTPStatus.SERVICE_UNAVAILABLE, "topic-unavailable"),
+    TrialBusyError: (HTTPStatus.TOO_MANY_REQUESTS, "busy"),
+    TrialRefusedError: (HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-request"),
     TooManyClientsError: (HTTPStatus.SERVICE_UNAVAILABLE, "too-many-clients"),
     ViewUnavailableError: (HTTPStatus.SERVICE_UNAVAILABLE, "view-unavailable"),
 }
+_AGAIN: Final = (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS)
 _HTTP_NAMES: Final = {
     HTTPStatus.NOT_FOUND: "no-such-resource",
     HTTPStatus.METHOD_NOT_ALLOWED: "method-not-allowed",
@@ -143,7 +148,9 @@ async def _of_problem(_: Request, error: Exception) -> JSONResponse:
 
 async def _of_serving(_: Request, error: Exception) -> JSONResponse:
     status, name = next(found for kind, found in _KINDS.items() if isinstance(error, kind))
-    headers = {"Retry-After": str(RETRY_SECONDS)} if status is HTTPStatus.SERVICE_UNAVAILABLE else None
+    if isinstance(error, TrialRefusedError):
+        return _invalid([FieldProblem(where=f"body.{part}", detail=text) for part, text in error.problems])
+    headers = {"Retry-After": str(RETRY_SECONDS)} if status in _AGAIN else None
     return respond(status, name, str(error), headers=headers)
 
 

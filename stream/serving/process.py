@@ -12,6 +12,7 @@ from typing import Final, NoReturn
 import uvicorn
 from fastapi import FastAPI
 
+from models.policy import PolicyError
 from stream import logs
 from stream.condition import Condition
 from stream.probes import ProbeServer
@@ -48,6 +49,9 @@ def run_serve(settings: Settings) -> NoReturn:
         signal.signal(number, signal.SIG_IGN)
     try:
         asyncio.run(_serve(settings, listening))
+    except PolicyError as error:
+        _log.critical("the policy: %s", error)
+        _exit(EXIT_FAILED)
     except OSError as error:
         _log.critical("probes and metrics on %s:%s: %s", settings.http_host, settings.http_port, error.strerror)
         _exit(EXIT_FAILED)

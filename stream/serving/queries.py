@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 
+from models.outputs import ChurnLevel
 from stream.view.arrangement import Dimension, Sort
 
 LIMIT_MAX: Final = 500
@@ -57,6 +58,10 @@ class AccountQuery:
                 raise QueryError("search", f"Input should be 1 to {SEARCH_CHARACTERS_MAX} characters")
             if self.sort is not Sort.NAME or self.descending:
                 raise QueryError("sort", "Input should be name, ascending, beside a search")
+
+        lost = frozenset({ChurnLevel.LOST.value})
+        if self.sort is Sort.VALUE_LOST and self.filters.get(Dimension.CHURN_LEVEL) != lost:
+            raise QueryError("sort", "Input should be value_lost beside churn_level=lost only")
 
     @property
     def fingerprint(self) -> str:

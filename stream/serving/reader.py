@@ -10,14 +10,16 @@ import redis.asyncio
 
 from models.fields import from_epoch_ms
 from models.outputs import ChurnLevel
+from stream.serving import turning
 from stream.serving.asking import Answer, Asking
 from stream.serving.errors import AccountNotFoundError, CursorExpiredError
 from stream.serving.listing import Found, Walk, id_of, is_first_match, passes, passing_cells
 from stream.serving.places import Place, read_place
-from stream.serving.portfolio import GROUPS, Totals, portfolio_of
+from stream.serving.portfolio import GROUPS, Totals, money_of, portfolio_of
 from stream.serving.queries import AccountQuery, decode_cursor, encode_cursor
-from stream.serving.results import AccountDetail, AccountPage, Change, ChangePage, Portfolio, ViewStatus
+from stream.serving.results import AccountDetail, AccountPage, Change, ChangePage, ChurnMonths, Portfolio, ViewStatus
 from stream.serving.rows import CHANGE_ADAPTER, body_of, detail_of, row_of
+from stream.serving.sample import SECONDS_MAX, Sampled, Sampler
 from stream.view import keys as names
 from stream.view.arrangement import Dimension, Sort
 from stream.view.entry import SnapshotBody, fold, order_of, read_name_member
@@ -95,7 +97,7 @@ class ViewReader:
             QueryError: if the cursor is not one of this list's.
         """
         lost = {Dimension.CHURN_LEVEL: frozenset({ChurnLevel.LOST.value})}
-        return await self.accounts(AccountQuery(lost, sort=Sort.VALUE_AT_STAKE, limit=limit, cursor=cursor))
+        return await self.accounts(AccountQuery(lost, sort=Sort.VALUE_LOST, limit=limit, cursor=cursor))
 
     async def account(self, account_id: str) -> AccountDetail:
         """Give all that is known of one account.
@@ -116,6 +118,37 @@ class ViewReader:
         async with self._asking.available():
             _, totals = await self._totals(GROUPS)
         return portfolio_of(totals)
+
+    async def churn_months(self) -> ChurnMonths:
+        """Tell who was lost and who came back, month by month."""
+        async with self._asking.available():
+            meta = await self._asking.meta()
+            _, totals = await self._totals(turning.GROUPS)
+        since, updated = (meta.get(one) for one in (names.MONTHS_SINCE, names.UPDATED_AT))
+        return turning.months_of(
+            totals,
+            None if since is None else from_epoch_ms(int(since)),
+            from_epoch_ms(int(updated or 0)),
+        )
+
+    async def currency(self) -> tuple[str | None, int]:
+        """Give the currency of all money, None while there is none, and how many decimals it has."""
+        async with self._asking.available():
+            _, totals = await self._totals(("currency",))
+        return money_of(totals)
+
+    async def sample(self, rating_days: int) -> tuple[list[Sampled], int]:
+        """Give the accounts that a trial looks at, and how many there are.
+
+        Args:
+            rating_days: after as many a rating is out of date.
+        """
+        async with self._asking.available(SECONDS_MAX):
+            keys, totals = await self._totals(("cell",))
+            cells = {cell: one.accounts for cell, one in totals["cell"].items()}
+            found = await Sampler(self._client, keys, cells, rating_days).read()
+            await self._asking.still(keys)
+        return found, sum(cells.values())
 
     async def changes(self, after: str | None = None, limit: int = 100) -> ChangePage:
         """List the changes after a cursor, oldest first; without one, from the oldest that is kept.

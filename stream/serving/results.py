@@ -8,7 +8,18 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from models.outputs import Abc, AccountType, ChurnEvent, ChurnLevel, Lifecycle, RfmSegment, Tier, TierChanged, Xyz
+from models.outputs import (
+    Abc,
+    AccountType,
+    ChurnEvent,
+    ChurnLevel,
+    ChurnReason,
+    Lifecycle,
+    RfmSegment,
+    Tier,
+    TierChanged,
+    Xyz,
+)
 from models.snapshots import Snapshot
 from stream.view.arrangement import Dimension
 
@@ -29,7 +40,12 @@ class AccountRow(Result):
     confidence: float
     churn_level: ChurnLevel
     risk: float | None
+    reasons: tuple[ChurnReason, ...]
+    """Why it is at risk."""
     value_at_stake: str | None
+    value_lost: str | None
+    """What a year with it was worth when it was lost; null unless it is lost."""
+    lost_on: date | None
     revenue: str
     """Of the longest window, as the next two."""
     profit: str | None
@@ -45,6 +61,8 @@ class AccountRow(Result):
     owner: str | None
     region: str | None
     last_order: date | None
+    actions: tuple[str, ...]
+    """What is recommended, by name."""
     as_of: datetime
     revision: int
 
@@ -105,6 +123,8 @@ class Group(Result):
     accounts: int
     revenue: str
     value_at_stake: str
+    value_lost: str
+    """Of those that are lost: what a year with them was worth."""
 
 
 class MatrixCell(Result):
@@ -131,6 +151,8 @@ class Portfolio(Result):
     accounts: int
     revenue: str
     value_at_stake: str
+    value_lost: str
+    """What a year with the lost accounts was worth."""
     groups: dict[Dimension, tuple[Group, ...]]
     """The values in use; tiers, levels and classes in their own order, others by revenue, a hundred at most."""
     abc_xyz: tuple[MatrixCell, ...]
@@ -138,6 +160,53 @@ class Portfolio(Result):
     """Recency in rows, frequency in columns, each from 1 to 5."""
     concentration: tuple[ConcentrationPoint, ...]
     """From the largest accounts to all."""
+    gini: float | None
+    """Of the positive revenues, 0 when all are equal, towards 1 when one account has all; each band's accounts count
+    as equal, which is at most 0.03 too little. Null without revenue."""
+    top_fifth_share: float | None
+    """Share of the positive revenue that the largest fifth of these accounts has; of a band that is cut its mean."""
+
+
+class TurnGroup(Result):
+    """Accounts that were lost, or came back, in a month, and have one value in common."""
+
+    value: str | None
+    """Null for those without one; `other` for those beyond the values told apart."""
+    accounts: int
+    value_at_stake: str
+
+
+class Turns(Result):
+    """Accounts that were lost in a month, or that came back in it."""
+
+    accounts: int
+    value_at_stake: str
+    """As of the events."""
+    by_reason: tuple[TurnGroup, ...]
+    """One account may have several reasons, or none."""
+    by_segment: tuple[TurnGroup, ...]
+    by_owner: tuple[TurnGroup, ...]
+
+
+class ChurnMonth(Result):
+    """A calendar month of UTC."""
+
+    month: Annotated[str, Field(pattern=r"^\d{4}-\d{2}$")]
+    lost: Turns
+    recovered: Turns
+
+
+class ChurnMonths(Result):
+    """Who was lost and who came back, month by month."""
+
+    currency: str | None
+    complete_since: datetime | None
+    """Since when every loss and return is counted: before it only those that were still on the topic when the view was
+    built. Null when all ever were."""
+    updated_at: datetime
+    """When the view was last written."""
+    months: tuple[ChurnMonth, ...]
+    """Those in which something happened, oldest first, of the last 24."""
 
 
 class ViewStatus(Result):

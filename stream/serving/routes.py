@@ -10,16 +10,17 @@ from fastapi.responses import JSONResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from models.fields import Identifier
-from stream.serving.admission import MayChange, MayRead, reader_of
+from stream.serving.admission import MayChange, MayRead, MayTry, reader_of
 from stream.serving.editing import EditReceipt, ProfileEdit
 from stream.serving.errors import ServingError
 from stream.serving.live import Item
 from stream.serving.parameters import AccountParameters, Cursor, Limit
 from stream.serving.problems import documented
 from stream.serving.reader import CHANGES_MAX
-from stream.serving.results import AccountDetail, AccountPage, Change, ChangePage, Portfolio, ViewStatus
+from stream.serving.results import AccountDetail, AccountPage, Change, ChangePage, ChurnMonths, Portfolio, ViewStatus
 from stream.serving.services import Services
 from stream.serving.telemetry import EditResult
+from stream.serving.trial import PolicyTrial, TrialResult
 
 API: Final = "/api/v1"
 
@@ -79,6 +80,15 @@ async def list_win_back(_: MayRead, services: Using, limit: Limit = 50, cursor: 
     return await services.reader.win_back(limit, cursor)
 
 
+@router.get("/churn/months", tags=["portfolio"], operation_id="listChurnMonths")
+async def list_churn_months(_: MayRead, services: Using) -> ChurnMonths:
+    """Tell who was lost and who came back in each of the last 24 months, by reason, segment and owner.
+
+    Segment and owner are those that the account had when the view took the event in.
+    """
+    return await services.reader.churn_months()
+
+
 @router.get("/changes", tags=["changes"], operation_id="listChanges", responses=documented(HTTPStatus.GONE))
 async def list_changes(
     _: MayRead,
@@ -133,6 +143,16 @@ async def follow_changes(
 async def get_status(_: MayRead, services: Using) -> ViewStatus:
     """Tell how far the view is; answers while it is being built, too."""
     return await services.reader.status()
+
+
+@router.post("/what-if", tags=["portfolio"], operation_id="tryPolicy")
+async def try_policy(_: MayTry, services: Using, asked: Annotated[PolicyTrial, Body()]) -> TrialResult:
+    """Tell which accounts would change their tier under another policy. Changes nothing.
+
+    Weights, bounds and vetoes are tried on the parts of the scores as they were last evaluated. Of more than 20,000
+    accounts a part is looked at, and counts are estimates. One trial counts as ten requests.
+    """
+    return await services.trials.run(asked)
 
 
 @router.post(

@@ -7,11 +7,13 @@ import redis.asyncio
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from models.policy import load_policy
 from stream.serving.editing import ProfileEditor
 from stream.serving.live import LiveChanges
 from stream.serving.reader import ViewReader
 from stream.serving.security import KeyRing
 from stream.serving.telemetry import ServeMetrics
+from stream.serving.trying import Trials
 from stream.settings import Settings
 
 _CONNECTIONS_MAX: Final = 32
@@ -25,13 +27,19 @@ class Services:
     reader: ViewReader
     editor: ProfileEditor
     live: LiveChanges
+    trials: Trials
     keys: KeyRing
     metrics: ServeMetrics
     client: "redis.asyncio.Redis"
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
-        """Make them; nothing is connected yet."""
+        """Make them; nothing is connected yet.
+
+        Raises:
+            PolicyError: if the policy file cannot be used.
+        """
+        policy = None if settings.policy_file is None else load_policy(settings.policy_file)
         metrics, client = ServeMetrics(), redis_client(settings)
         reader = ViewReader(client, settings.application_id, settings.redis_timeout_ms / 1000)
         return cls(
@@ -39,6 +47,7 @@ class Services:
             reader=reader,
             editor=ProfileEditor(settings, reader),
             live=LiveChanges(reader, settings.api_live_clients, metrics.set_live_clients),
+            trials=Trials(reader, policy),
             keys=KeyRing(settings),
             metrics=metrics,
             client=client,

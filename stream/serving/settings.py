@@ -127,6 +127,12 @@ class ServingSettings(BaseSettings):
     api_admin_keys: Annotated[SecretStr, AfterValidator(_keys)] | None = Field(
         None, description="Keys that may read and change."
     )
+    service_key: SecretStr | None = Field(
+        None,
+        min_length=1,
+        max_length=200,
+        description="Key with which `account-health explain --service` asks a running service.",
+    )
     api_requests_per_second: int = Field(
         200,
         ge=1,

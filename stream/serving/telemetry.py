@@ -18,13 +18,16 @@ ROUTES: Final = tuple(
         "accounts/{account_id:path}",
         "portfolio",
         "win-back",
+        "churn/months",
         "changes",
         "changes/live",
         "status",
         "profile-edits",
+        "what-if",
     )
 )
 """The routes that are told apart."""
+_POSTED: Final = ("/api/v1/profile-edits", "/api/v1/what-if")
 OTHER: Final = "other"
 """In the place of a route that is none, and of a method that nobody uses."""
 _METHODS: Final = frozenset({"GET", "HEAD", "POST"})
@@ -63,7 +66,7 @@ class ServeMetrics:
             f"{PREFIX}api_requests_total",
             "Requests to the API that were answered, by route, method and class of the status.",
             ("route", "method", "status"),
-            [(one, "POST" if one.endswith("edits") else "GET", status) for one in ROUTES for status in _STATUSES],
+            [(one, "POST" if one in _POSTED else "GET", status) for one in ROUTES for status in _STATUSES],
         )
         self._seconds = Histogram(
             f"{PREFIX}api_request_seconds",

@@ -10,6 +10,7 @@ import msgspec
 from models.fields import EPOCH
 from models.outputs import ChurnLevel, Tier
 from stream.view.entry import Entry, SnapshotBody, decode_body, entry_of
+from stream.view.months import Turned, read_turns, turned_of
 from stream.view.packing import pack, unpack
 
 HISTORY_MAX: Final = 20
@@ -73,6 +74,12 @@ class Account:
     history: list[bytes] = field(default_factory=list)
     """Tier changes and churn events as published, oldest first."""
     points: bytes = b""
+    turns: list[Turned] = field(default_factory=list)
+    """When it was lost and came back, as counted, oldest first."""
+    turned: list[Turned] = field(default_factory=list)
+    """Turns that are to be counted now."""
+    unturned: list[Turned] = field(default_factory=list)
+    """Turns that are no longer to be counted."""
     fed: list[bytes] = field(default_factory=list)
     """Changes that are to be shown to everybody now."""
     stored: bool = False
@@ -121,6 +128,9 @@ class Account:
         self.body = self.packed_body = None
         self.points = b""
         self.history.clear()
+        self.unturned += self.turns
+        self.turns.clear()
+        self.turned.clear()
         self.fed.clear()
 
     def take_change(self, event: bytes) -> bool:
@@ -140,18 +150,29 @@ class Account:
         elif head.incarnation == self.body.incarnation:
             self.history = [*self.history, event][-HISTORY_MAX:]
             self.fed.append(event)
+            self._turn(head, event)
         else:
             return False
         return True
 
+    def _turn(self, head: ChangeHead, event: bytes) -> None:
+        assert self.body is not None
+        known = max((one.sequence for one in (*self.turns, *self.turned)), default=0)
+        found = turned_of(head.type, event, self.body) if head.sequence > known else None
+        if found is not None:
+            self.turned.append(found)
 
-def account_of(packed_body: bytes | None, packed_history: bytes | None, points: bytes | None) -> Account:
+
+def account_of(
+    packed_body: bytes | None, packed_history: bytes | None, points: bytes | None, turns: bytes | None
+) -> Account:
     """Read an account from what is stored of it.
 
     Raises:
         ValueError: if that was not stored by this version.
     """
-    account = Account(points=points or b"", stored=packed_body is not None or packed_history is not None)
+    stored = packed_body is not None or packed_history is not None
+    account = Account(points=points or b"", stored=stored, turns=read_turns(turns))
     if packed_body is not None:
         account.body, account.packed_body = decode_body(unpack(packed_body)), packed_body
     for event in read_history(packed_history):

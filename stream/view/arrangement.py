@@ -13,7 +13,9 @@ class Sort(StrEnum):
     RISK = "risk"
     """The risk of churn."""
     VALUE_AT_STAKE = "value_at_stake"
-    """Of a lost account: what a year with it was worth when it was lost."""
+    """The risk of churn times what a year with the account is worth."""
+    VALUE_LOST = "value_lost"
+    """What a year with the account was worth when it was lost; of lost accounts only."""
     NAME = "name"
     """In alphabetical order, without regard to case and accents."""
 

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from models.outputs import Abc, AccountType, ChurnLevel, Lifecycle, RfmSegment, Tier, Xyz
+from models.outputs import Abc, AccountType, ChurnLevel, ChurnReason, Lifecycle, RfmSegment, Tier, Xyz
 from stream.view.arrangement import Dimension, Sort
 from stream.view.keys import SET_DIMENSIONS, UNCLASSED
 
@@ -22,6 +22,7 @@ _NAME_CHARACTERS_MAX: Final = 80
 _BIAS: Final = 1 << 63
 _ORDER: Final = struct.Struct(">Q")
 _SEPARATOR: Final = b"\x00"
+_ORDERS: Final = tuple(one for one in Sort if one is not Sort.NAME)
 
 
 class WindowBody(msgspec.Struct, gc=False):
@@ -64,6 +65,14 @@ class ChurnBody(msgspec.Struct, gc=False):
     level: ChurnLevel
     value_at_stake: str | None
     value_lost: str | None = None
+    lost_on: str | None = None
+    reasons: list[ChurnReason] = []
+
+
+class ActionBody(msgspec.Struct, gc=False):
+    """What is recommended."""
+
+    name: str
 
 
 class ProfileBody(msgspec.Struct, gc=False):
@@ -92,6 +101,7 @@ class SnapshotBody(msgspec.Struct, gc=False):
     classes: ClassesBody
     lifecycle: Lifecycle
     churn: ChurnBody
+    actions: list[ActionBody] = []
 
     @property
     def longest(self) -> WindowBody:
@@ -99,10 +109,9 @@ class SnapshotBody(msgspec.Struct, gc=False):
         return self.windows[max(self.windows, key=int)]
 
     @property
-    def stake(self) -> str | None:
-        """What is at stake; of a lost account what a year with it was worth."""
-        lost = self.churn.level is ChurnLevel.LOST and self.churn.value_lost is not None
-        return self.churn.value_lost if lost else self.churn.value_at_stake
+    def value_lost(self) -> str | None:
+        """What a year with a lost account was worth; None of one that is not lost."""
+        return self.churn.value_lost if self.churn.level is ChurnLevel.LOST else None
 
 
 _DECODER: Final = msgspec.json.Decoder(SnapshotBody)
@@ -135,6 +144,8 @@ class Entry(NamedTuple):
     revenue: int
     """In minor units, as the next one."""
     stake: int
+    lost: int
+    """Its value when it was lost."""
 
 
 def order_of(body: SnapshotBody, sort: Sort) -> bytes:
@@ -147,7 +158,9 @@ def order_of(body: SnapshotBody, sort: Sort) -> bytes:
         case Sort.RISK:
             value = None if body.churn.risk is None else round(body.churn.risk * 10_000)
         case Sort.VALUE_AT_STAKE:
-            value = minor(body.stake)
+            value = minor(body.churn.value_at_stake)
+        case Sort.VALUE_LOST:
+            value = minor(body.value_lost)
         case Sort.NAME:
             return name_members(body.name, body.account_id.encode())[0]
     return order_member(value, body.account_id.encode())
@@ -155,11 +168,13 @@ def order_of(body: SnapshotBody, sort: Sort) -> bytes:
 
 def entry_of(body: SnapshotBody) -> Entry:
     """Find an account's place in the indexes."""
-    revenue, stake = minor(body.longest.revenue), minor(body.stake)
+    revenue = minor(body.longest.revenue)
     abc = body.classes.abc_revenue or UNCLASSED
     cell = f"{body.tier}:{body.churn.level}:{abc}"
     values = values_of(body)
-    ranks: list[tuple[Sort, bytes]] = [(sort, order_of(body, sort)) for sort in Sort if sort is not Sort.NAME]
+    ranks: list[tuple[Sort, bytes]] = [
+        (sort, order_of(body, sort)) for sort in _ORDERS if sort is not Sort.VALUE_LOST or _is_lost(body)
+    ]
     ranks += [(Sort.NAME, member) for member in name_members(body.name, body.account_id.encode())]
     counted = [("cell", cell), *((dimension.value, value) for dimension, value in values), *_matrices(body, revenue)]
     return Entry(
@@ -168,8 +183,13 @@ def entry_of(body: SnapshotBody) -> Entry:
         frozenset(one for one in values if one[0] in SET_DIMENSIONS),
         frozenset(counted),
         revenue or 0,
-        stake or 0,
+        minor(body.churn.value_at_stake) or 0,
+        minor(body.value_lost) or 0,
     )
+
+
+def _is_lost(body: SnapshotBody) -> bool:
+    return body.churn.level is ChurnLevel.LOST
 
 
 def values_of(body: SnapshotBody) -> list[tuple[Dimension, str]]:

@@ -1,6 +1,7 @@
 """From the places that accounts had in the indexes, and those that they have now, to Redis commands."""
 
-from collections import defaultdict
+from collections import ChainMap, defaultdict
+from collections.abc import Mapping
 from typing import Any, Final
 
 from stream.view.entry import Entry
@@ -37,7 +38,7 @@ class Plan:
             if entry is None:
                 continue
             for group, value in entry.totals:
-                self._total(group, value).add(entry, sign)
+                self.total(group, value).add(entry, sign)
         for was in _ranks(self._keys, old) - _ranks(self._keys, new):
             self._unranked[was[0]].append(was[1])
         for now in _ranks(self._keys, new) - _ranks(self._keys, old):
@@ -73,7 +74,12 @@ class Plan:
             for value in [value for value, one in values.items() if not one.accounts]:
                 del held[value]
 
-    def _total(self, group: str, value: str) -> Total:
+    def values(self, group: str) -> Mapping[str, Total]:
+        """Give what a group counts, with what the batch changes."""
+        return ChainMap(self.totals.get(group, {}), self._before.get(group, {}))
+
+    def total(self, group: str, value: str) -> Total:
+        """Give a total as it is after the batch, to be changed."""
         changed = self.totals[group]
         if value not in changed:
             changed[value] = self._before.get(group, {}).get(value, Total()).copy()

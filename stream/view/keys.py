@@ -23,12 +23,16 @@ BODY: Final = b"body"
 """The last snapshot, packed; a hash without it is no account, but changes that wait for their account."""
 HISTORY: Final = b"history"
 POINTS: Final = b"points"
+TURNS: Final = b"turns"
+"""When it was lost and came back, as that is counted."""
 
 # Fields of the hash `meta`.
 SCHEMA: Final = b"schema"
 BUILD: Final = b"build"
 """When the build began, in milliseconds: in the keys of all that belongs to it, and the first part of its changes'
 places."""
+MONTHS_SINCE: Final = b"months_since"
+"""Since when all turns are counted, in milliseconds; absent if all ever were."""
 SWEPT: Final = b"swept"
 """Whether the keys of former builds are removed."""
 BUILT_AT: Final = b"built_at"

@@ -14,7 +14,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from stream.cluster import Range
 from stream.settings import Settings
-from stream.topics import SNAPSHOTS
+from stream.topics import CHURN_RISK, SNAPSHOTS
 from stream.view import keys as names
 from stream.view.source import TOPICS, Source, SourceError
 from stream.view.telemetry import Failure, RebuildReason, ViewMetrics
@@ -140,7 +140,8 @@ class Projector:
         reason = self._reason_to_rebuild(ids, ranges)
         if reason is not None:
             _log.info("the view is built anew", extra={"reason": reason.value})
-            self._writer.begin(ids)
+            trimmed = any(found.start for one, found in ranges.items() if one[0] == CHURN_RISK.suffix)
+            self._writer.begin(ids | ({names.MONTHS_SINCE: _now()} if trimmed else {}))
             self._metrics.count_rebuild(reason)
             self._asked = False
         self._writer.sweep(lambda: not self._owner.stopped())
@@ -185,7 +186,7 @@ class Projector:
         complete = all(positions[one] >= goal.end for one, goal in self._goals.items())
         became_complete = complete and not self.built
         if became_complete:
-            marks[names.BUILT_AT] = b"%d" % (time.time_ns() // 1_000_000)
+            marks[names.BUILT_AT] = _now()
         started = time.monotonic()
         written = self._writer.write(batch, marks)
         self._written_seconds = time.monotonic()
@@ -217,6 +218,10 @@ class Projector:
             one: (now_ms - last_ms[one]) / 1000 if count and one in last_ms else 0 for one, count in records.items()
         }
         self._metrics.set_lag(records, {one: max(0.0, age) for one, age in ages.items()})
+
+
+def _now() -> bytes:
+    return b"%d" % (time.time_ns() // 1_000_000)
 
 
 def _failure_of(error: BaseException) -> Failure:

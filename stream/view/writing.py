@@ -18,6 +18,7 @@ from stream.view.account import Account, account_of, decode_head
 from stream.view.feed import Feed
 from stream.view.indexing import Plan, Totals
 from stream.view.keys import Keys, meta_key, root_of
+from stream.view.months import TURNS_MAX, count_in, count_out, pack_turns
 from stream.view.packing import SCHEMA, pack, unpack
 from stream.view.totals import read_total
 
@@ -186,6 +187,7 @@ class ViewWriter:
             plan = Plan(self._keys, self._totals)
             for account_id, account in accounts.items():
                 plan.move(account_id, before[account_id], account.entry)
+                _count_turns(plan, account)
             pipe.multi()
             plan.queue(pipe)
             shown = self._queue_changes(pipe, accounts, meta)
@@ -221,7 +223,7 @@ class ViewWriter:
         ordered = list(account_ids)
         pipe = self._client.pipeline(transaction=False)
         for account_id in ordered:
-            pipe.hmget(self._keys.account(account_id), names.BODY, names.HISTORY, names.POINTS)
+            pipe.hmget(self._keys.account(account_id), names.BODY, names.HISTORY, names.POINTS, names.TURNS)
         return {account_id: account_of(*fields) for account_id, fields in zip(ordered, pipe.execute(), strict=True)}
 
     def _store(self, pipe: Any, account_id: str, account: Account) -> None:
@@ -230,6 +232,7 @@ class ViewWriter:
             names.BODY: account.packed_body,
             names.HISTORY: account.packed_history,
             names.POINTS: account.points or None,
+            names.TURNS: pack_turns(account.turns),
         }
         kept = {name: value for name, value in fields.items() if value is not None}
         if not kept:
@@ -266,6 +269,13 @@ class ViewWriter:
     def _oldest(self, meta: Mapping[bytes, bytes]) -> int:
         """Give the number of the oldest change that the stream may hold."""
         return max(1, int(meta[names.CHANGES]) - self._changes_kept + 1)
+
+
+def _count_turns(plan: Plan, account: Account) -> None:
+    for one in account.unturned:
+        count_out(one, plan)
+    counted = [one for one in (count_in(one, plan) for one in account.turned) if one is not None]
+    account.turns = [*account.turns, *counted][-TURNS_MAX:]
 
 
 def _apply(batch: Batch, accounts: Mapping[str, Account]) -> Written:

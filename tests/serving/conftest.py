@@ -17,6 +17,7 @@ from tests.support.worker import WorkerProcess
 
 READ_KEY: Final = "r" * 40
 ADMIN_KEY: Final = "a" * 40
+KEYS: Final = {"api_read_keys": f"crm:{READ_KEY}", "api_admin_keys": f"boss:{ADMIN_KEY}"}
 _PORT: Final = re.compile(r"the API on port (\d+)")
 _numbers = itertools.count()
 
@@ -63,6 +64,14 @@ def serve(shared_redis: RedisServer, application_id: str, tmp_path: Path) -> Ite
 def api(shared_redis: RedisServer, application_id: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     """The API over the view, without keys."""
     with serving(shared_redis, application_id, tmp_path_factory.mktemp("api"), {}) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def locked(shared_redis: RedisServer, application_id: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    """The API with keys, on every address of this machine."""
+    changed = {**KEYS, "api_host": "0.0.0.0", "log_level": "debug"}
+    with serving(shared_redis, application_id, tmp_path_factory.mktemp("locked"), changed) as made:
         yield made
 
 

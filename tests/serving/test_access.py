@@ -2,7 +2,6 @@
 
 import json
 import socket
-from collections.abc import Iterator
 from typing import Any, Final
 
 import httpx
@@ -10,10 +9,9 @@ import pytest
 
 from stream.serving.guarding import BODY_BYTES_MAX
 from stream.settings import SettingsError, load_settings
-from tests.serving.conftest import ADMIN_KEY, READ_KEY, Api, Serve, serving
+from tests.serving.conftest import ADMIN_KEY, KEYS, READ_KEY, Api, Serve
 from tests.support.worker import run_command
 
-KEYS: Final = {"api_read_keys": f"crm:{READ_KEY}", "api_admin_keys": f"boss:{ADMIN_KEY}"}
 READS: Final = (
     "/accounts",
     "/accounts/ACC-00001",
@@ -21,18 +19,11 @@ READS: Final = (
     "/win-back",
     "/changes",
     "/changes/live",
+    "/churn/months",
     "/status",
     "/openapi.json",
 )
 EDIT: Final = {"account_id": "ACC-00001", "version_read": 1, "owner": "Ann", "reason": "why not"}
-
-
-@pytest.fixture(scope="module")
-def locked(shared_redis: Any, application_id: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    """The API with keys, on every address of this machine."""
-    changed = {**KEYS, "api_host": "0.0.0.0", "log_level": "debug"}
-    with serving(shared_redis, application_id, tmp_path_factory.mktemp("locked"), changed) as made:
-        yield made
 
 
 def problem_of(response: httpx.Response, status: int, name: str) -> dict[str, Any]:

@@ -18,10 +18,12 @@ OPERATIONS: Final = {
     "getAccount",
     "getPortfolio",
     "listWinBack",
+    "listChurnMonths",
     "listChanges",
     "followChanges",
     "getStatus",
     "editProfile",
+    "tryPolicy",
 }
 SAFE: Final = sorted(OPERATIONS - {"followChanges"})
 
@@ -69,5 +71,14 @@ def test_every_operation_is_described(api: Api) -> None:
     text = json.dumps(document)
     assert "HTTPValidationError" not in text
     schemas = document["components"]["schemas"]
-    for name in ("ProfileEdit", "EditReceipt", "Problem", "AccountPage", "AccountDetail", "ChangePage", "Portfolio"):
+    for name in (
+        "ProfileEdit",
+        "EditReceipt",
+        "Problem",
+        "AccountPage",
+        "AccountDetail",
+        "ChangePage",
+        "Portfolio",
+        "ChurnMonths",
+    ):
         assert schemas[name]["examples"], name

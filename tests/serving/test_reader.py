@@ -56,6 +56,7 @@ def key_of(row: AccountRow, sort: Sort) -> tuple[Any, ...]:
         Sort.SCORE: row.score,
         Sort.RISK: row.risk,
         Sort.VALUE_AT_STAKE: minor(row.value_at_stake),
+        Sort.VALUE_LOST: minor(row.value_lost),
         Sort.NAME: fold(row.name or "").encode(),
     }[sort]
     return (value is not None, value if value is not None else 0, row.account_id)
@@ -116,6 +117,8 @@ def test_a_list_is_what_sorting_by_hand_gives(
     gathered_max: int,
 ) -> None:
     """All pages together, for whatever filters, order and size of page, by whichever of the two ways."""
+    if sort is Sort.VALUE_LOST:
+        filters = {**filters, Dimension.CHURN_LEVEL: frozenset({ChurnLevel.LOST.value})}
     query = AccountQuery(filters, sort=sort, descending=descending, limit=limit)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(reader, "GATHERED_MAX", gathered_max)

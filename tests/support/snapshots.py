@@ -4,7 +4,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from models.outputs import AccountLost, ChurnRiskChanged, TierChanged
+from models.outputs import AccountLost, AccountRecovered, ChurnRiskChanged, TierChanged
 from models.snapshots import ChurnFigures, Lifetime, ProfileFigures, Snapshot, SupportFigures
 
 BEGIN: Final = datetime(2026, 1, 5, 12, tzinfo=UTC)
@@ -25,7 +25,7 @@ def snapshot(account_id: str, revision: int = 1, **said: Any) -> bytes:
         "profit_coverage": None,
     }
     names = {
-        "churn": ("risk", "level", "value_at_stake", "value_lost", "reasons"),
+        "churn": ("risk", "level", "value_at_stake", "value_lost", "lost_on", "reasons"),
         "classes": ("abc_revenue", "abc_profit", "xyz", "rfm", "account_types"),
         "profile": ("segment", "owner", "region", "industry", "ratings", "override", "version", "budget"),
     }
@@ -81,13 +81,15 @@ def tier_change(account_id: str, sequence: int, *, incarnation: int = 0, tier: s
     return TierChanged.model_validate(_filled(TierChanged, whole | said)).model_dump_json().encode()
 
 
-def churn_change(account_id: str, sequence: int, *, incarnation: int = 0, lost: Any = False, **said: Any) -> bytes:
+def churn_change(
+    account_id: str, sequence: int, *, incarnation: int = 0, lost: Any = False, recovered: Any = False, **said: Any
+) -> bytes:
     """Make a churn event as it is on the topic."""
-    model = AccountLost if lost else ChurnRiskChanged
+    model = AccountLost if lost else AccountRecovered if recovered else ChurnRiskChanged
     whole = _common(account_id, sequence, incarnation) | {
         "cause": "time",
         "previous_level": "low",
-        "level": "lost" if lost else "high",
+        "level": "lost" if lost else "low" if recovered else "high",
         "risk": 0.9,
         "horizon_days": 90,
         "reasons": ["overdue"],

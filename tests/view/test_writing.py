@@ -182,7 +182,7 @@ def test_the_view_is_what_the_topics_say_however_they_are_cut(
     assert len(set(shown)) == len(shown)
     for account_id in last:
         stored = account_of(
-            *(found[f"account:{account_id}"].get(one) for one in (names.BODY, names.HISTORY, names.POINTS))
+            *(found[f"account:{account_id}"].get(one) for one in (names.BODY, names.HISTORY, names.POINTS, names.TURNS))
         )
         assert set(stored.history) == {one for one in shown if f'"account_id":"{account_id}"'.encode() in one}
 

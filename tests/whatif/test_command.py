@@ -2,7 +2,6 @@
 
 import json
 import os
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +9,6 @@ import pytest
 from typer.testing import CliRunner
 
 from stream.cli import app
-from stream.simulation import Simulation, SimulationSpec
-from stream.simulation.export import write_history
 
 OLD = 'reporting_currency = "EUR"\n[tiers]\nconfidence_min = 0.01\nkey_confidence_min = 0.01\n'
 LOWER_KEY = OLD + "[tiers.key]\nenter = 66\nleave = 61\n"
@@ -21,14 +18,6 @@ def _run(*arguments: str | Path) -> str:
     result = CliRunner(env={**os.environ, "COLUMNS": "160"}).invoke(app, [str(one) for one in arguments])
     assert result.exit_code == 0, result.output
     return result.output
-
-
-@pytest.fixture(scope="module")
-def events(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """A year of a simulated company."""
-    folder = tmp_path_factory.mktemp("history")
-    write_history(Simulation(SimulationSpec(until=date(2025, 12, 31), days=365, accounts=150), seed=7), folder)
-    return [folder / f"{name}.jsonl" for name in ("profiles", "orders", "support")]
 
 
 @pytest.fixture(scope="module")
