@@ -22,6 +22,7 @@ Texts come from `view.words("win_back.title")`, names of enumerations from `view
 `stream.console.telling` says reasons, causes and changes in words. Classes of the style stand in `assets/console.css`.
 """
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -55,9 +56,9 @@ from stream.serving.reader import ViewReader
 from stream.serving.security import Principal, Scope
 from stream.serving.services import Services
 
-READ_AGAIN_SECONDS: Final = 3
-"""How often a section is read again, at most, while things change."""
-_TICK_SECONDS: Final = 1.0
+READ_AGAIN_SECONDS: Final = 3.0
+"""How long a section rests between two readings, while things change; after a rest it follows a change at once."""
+_TICK_SECONDS: Final = 0.25
 _ERRORS: Final[Mapping[type[Exception], str]] = {
     AccountNotFoundError: "error.account_not_found",
     CursorExpiredError: "error.cursor_expired",
@@ -120,12 +121,15 @@ class Section:
         self._busy = False
         self.beat = -1
         """The pulse's, when it was read."""
+        self.read_seconds = 0.0
+        """When that was, whether it could be read or not, on the event loop's clock."""
 
     async def refresh(self) -> None:
         """Read it now, and draw it if it is not the same; one that is being read already is left alone."""
         if self._busy:
             return
         self._busy = True
+        self.read_seconds = asyncio.get_running_loop().time()
         try:
             beat = self._view.shared.pulse.beat
             try:
@@ -183,8 +187,7 @@ class View:
     banner: Banner | None = None
     current: Section | None = None
     """The section that is being drawn."""
-    _sections: list[tuple[Section, int]] = field(default_factory=list)
-    _ticks: int = 0
+    _sections: list[tuple[Section, float]] = field(default_factory=list)
 
     @classmethod
     def of(cls, shared: Shared, request: Request, name: str) -> Self:
@@ -292,9 +295,9 @@ class View:
 
     async def _tick(self) -> None:
         self._tell()
-        self._ticks += 1
+        now = asyncio.get_running_loop().time()
         for section, every_seconds in self._sections:
-            if section.beat != self.shared.pulse.beat and self._ticks % every_seconds == 0:
+            if section.beat != self.shared.pulse.beat and now - section.read_seconds >= every_seconds:
                 await section.refresh()
 
     def _tell(self) -> None:

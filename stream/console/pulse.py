@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 BEHIND_AFTER: Final = timedelta(seconds=30)
 """The view says every two seconds that it is up to date; who has not heard of it for so long is told."""
 RECENT_MAX: Final = 200
-_LOOK_SECONDS: Final = 1.0
+_LOOK_SECONDS: Final = 0.25
 _AGAIN_SECONDS: Final = 5.0
 
 
