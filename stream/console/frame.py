@@ -226,7 +226,7 @@ class View:
         *,
         read: Callable[[], Awaitable[FoundT]],
         draw: Callable[[FoundT], object],
-        every_seconds: int | None = READ_AGAIN_SECONDS,
+        every_seconds: float | None = READ_AGAIN_SECONDS,
         classes: str = "card",
     ) -> Section:
         """Add a section, and read it for the first time.
@@ -235,7 +235,7 @@ class View:
             title: key of its heading; None for one whose `draw` makes its own.
             read: asks the services.
             draw: puts what was read on the page; `view.stamp()` in it says as of when that is.
-            every_seconds: how often it is read again, at most, when something changed; None for never.
+            every_seconds: how long it rests between two readings, while things change; None for one that is read once.
             classes: of the style.
         """
         with node("section", None, classes):
