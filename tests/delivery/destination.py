@@ -53,7 +53,12 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = ANSWER_SECONDS_MAX
 
     def _take(self) -> None:
-        body = self.rfile.read(int(self.headers.get("content-length") or 0))
+        length = int(self.headers.get("content-length") or 0)
+        body = self.rfile.read(length)
+        if len(body) < length:
+            # Whoever was killed between the headers and the end of the body has sent no request.
+            self.close_connection = True
+            return
         headers = {name.lower(): value for name, value in self.headers.items()}
         received = Received(time.time(), self.command, self.path, headers, body)
         reply = self.server.destination.take(received)

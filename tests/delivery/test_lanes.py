@@ -6,7 +6,6 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import pytest
 from standardwebhooks import Webhook
 from typer.testing import CliRunner
 
@@ -93,7 +92,6 @@ def test_a_destination_that_hangs_delays_no_other_and_has_all_after_a_redrive(st
     assert process.running
 
 
-@pytest.mark.skip(reason="sometimes the receiver finds no matching signature after the kill: to be understood first")
 def test_a_process_that_is_killed_delivers_all_in_order(stand: Stand, serve: Serve) -> None:
     """Killed in the middle, again and again: each event at least once, each account's in order, under the same ids."""
     server = serve(_slowly)

@@ -5,6 +5,7 @@ import http.client
 import json
 import re
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -72,6 +73,11 @@ class Receiver:
         with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=TIMEOUT_S)) as connection:
             connection.request("POST", "/", body, dict(headers))
             return connection.getresponse().status
+
+    @property
+    def log(self) -> list[str]:
+        """What it wrote since it listens, line by line."""
+        return self._log.read_text().splitlines()[1:]
 
     def kept(self) -> dict[str, list[int]]:
         """Return each account's sequence numbers in the order in which they were kept."""
@@ -149,6 +155,22 @@ def test_what_is_signed_and_no_event_is_a_bad_request(receiver: Receiver) -> Non
         assert receiver.post(headers, body) == 400
     assert receiver.post({"content-length": "1048577"}, b"") == 413
     assert receiver.kept() == {}
+
+
+def test_a_request_that_was_cut_off_is_not_taken_for_a_forgery(receiver: Receiver) -> None:
+    """Of a sender that is killed in the middle of a request nothing is kept, and what it sends again is."""
+    headers, body = _request()
+    lines = [f"{name}: {value}" for name, value in {**headers, "content-length": str(len(body))}.items()]
+    head = "\r\n".join(["POST / HTTP/1.1", "host: receiver", *lines, "", ""]).encode()
+    for sent in (head, head + body[:-1]):
+        with socket.create_connection(("127.0.0.1", receiver.port), TIMEOUT_S) as connection:
+            connection.sendall(sent)
+            connection.shutdown(socket.SHUT_WR)
+            assert connection.recv(1) == b""
+
+    assert receiver.log == ["INFO a request was cut off"] * 2
+    assert receiver.kept() == {}
+    assert receiver.post(headers, body) == 204
 
 
 def test_a_receiver_takes_both_keys_while_they_change(tmp_path: Path) -> None:
