@@ -155,7 +155,10 @@ def test_a_history_without_a_lesson(events: Path, tmp_path: Path, arguments: lis
 
 def test_the_worker_does_not_load_what_only_fits() -> None:
     """Commands start without SciPy, which only the extra `calibrate` installs."""
-    loaded = "import stream.cli, stream.worker, sys; print(sorted({'scipy', 'matplotlib'} & sys.modules.keys()))"
+    loaded = (
+        "import stream.cli, stream.worker, sys, typer; dict(typer.main.get_command(stream.cli.app).commands);"
+        " print(sorted({'scipy', 'matplotlib'} & sys.modules.keys()))"
+    )
 
     done = subprocess.run([sys.executable, "-c", loaded], check=True, capture_output=True, text=True, timeout=60)
 
