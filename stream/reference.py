@@ -239,10 +239,6 @@ def exported() -> CollectorRegistry:
     health.report({(names.of_input(topic), 0): Progress(0, 0) for topic in InputTopic})
     metrics.watch(health, names)
     metrics.set_brokers(Brokers(connected=0, round_trip_seconds=0, timeouts=0))
-    account = AccountState("A-1", days=[0], orders=[1], year_orders=1, year_revenue_minor=1)
-    policy = Policy(reporting_currency="EUR")
-    cuts = cut_points([take(pack_figures(account), as_of_day=0)], 1, policy.classes)
-    metrics.set_portfolio(Context(policy, cuts=cuts))
     return metrics.registry
 
 

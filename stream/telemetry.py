@@ -37,6 +37,7 @@ NO_REASON: Final = "none"
 OTHER_SEGMENT: Final = "other"
 """Stands for the segments that the policy does not name, and for accounts without one."""
 CLOCKS: Final = ("live", "event")
+CUT_POINT_SOURCES: Final = ("census", "file")
 _MS_PER_SECOND: Final = 1000
 
 _LATENCY_BOUNDS_SECONDS: Final = (
@@ -196,6 +197,12 @@ class Metrics:
         self._clock_info = self._level(
             "clock_info", "1 for the clock that this worker follows.", ("clock",), [(one,) for one in CLOCKS]
         )
+        self._portfolio_info = self._level(
+            "portfolio_info",
+            "1 for where the cut points come from: drawn from censuses, or from a file and gone by for ever.",
+            ("source",),
+            [(one,) for one in CUT_POINT_SOURCES],
+        )
 
     def _make_broker_metrics(self) -> None:
         # Unknown until the client has said so: 0 would look like an outage.
@@ -307,6 +314,10 @@ class Metrics:
     def set_clock(self, clock: str) -> None:
         """Show which of the `CLOCKS` is followed."""
         self._clock_info.replace({(one,): one == clock for one in CLOCKS})
+
+    def set_cut_point_source(self, source: str) -> None:
+        """Show which of the `CUT_POINT_SOURCES` is drawn from."""
+        self._portfolio_info.replace({(one,): one == source for one in CUT_POINT_SOURCES})
 
     def set_brokers(self, brokers: Brokers) -> None:
         """Show how the brokers are reached."""

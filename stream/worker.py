@@ -42,6 +42,7 @@ def run_worker(settings: Settings) -> NoReturn:
 async def _run(settings: Settings, context: Context) -> NoReturn:
     metrics, health = Metrics(), Health(settings.stuck_deadline_seconds)
     monitor = Monitor(metrics, health, context.policy, settings.topics, settings.clock)
+    metrics.set_cut_point_source("census" if context.cuts is None else "file")
     probes = ProbeServer(settings.http_host, settings.http_port, health, metrics.registry)
     try:
         probes.start()

@@ -1,4 +1,4 @@
-"""Five applications on one broker, one with a view and deliveries, and what befalls them until every alert has fired.
+"""Six applications on one broker, one with a view and deliveries, and what befalls them until every alert has fired.
 
 The order is what saves time: alerts that need patience are caused first, what stops everything comes last.
 """
@@ -58,6 +58,9 @@ class Stage:
         self._business = self._deployment("business", partitions="1", **patient)
         self._broken = self._deployment("broken", partitions="1", commit_interval_ms="1000")
         self._moved = self._deployment("moved", partitions="1")
+        # Counted once, and not again on the next day.
+        counting = {"clock": "event", "cut_points_file": "", "census_interval_seconds": "86400"}
+        self._counted = self._deployment("counted", partitions="1", **counting)
         self._redis = RedisServer(folder / "redis")
         self._destinations = {
             "broken": Destination(lambda _: Reply(status=HTTPStatus.INTERNAL_SERVER_ERROR)),
@@ -71,7 +74,8 @@ class Stage:
     def _deployment(self, name: str, **changed: str) -> Deployment:
         folder = self._folder / name
         folder.mkdir()
-        return Deployment(self._broker.bootstrap_servers, folder, clock="live", **changed).create_topics()
+        settings = {"clock": "live", **changed}
+        return Deployment(self._broker.bootstrap_servers, folder, **settings).create_topics()
 
     def _next_policy(self) -> str:
         """Another policy than the default one, of a higher revision."""
@@ -81,7 +85,7 @@ class Stage:
 
     def close(self) -> None:
         """End every worker."""
-        for one in (self._load, self._data, self._business, self._broken, self._moved):
+        for one in (self._load, self._data, self._business, self._broken, self._moved, self._counted):
             one.__exit__(None, None, None)
         self._redis.kill()
         for destination in self._destinations.values():
@@ -102,11 +106,12 @@ class Stage:
             self._regrade_accounts()
             self._move_offsets()
             self._watch.supervised.append(self._watch.add(self._moved.worker("moved"), "worker-moved"))
+            self._stop_counting()
             self._rebalance()
             self._watch.add(other, "worker-data")
             self._wait("RestoreSlow")
         load.wait_ready()
-        self._wait("MassDemotion", "TierFlapping", "ChurnSurge")
+        self._wait("MassDemotion", "TierFlapping", "ChurnSurge", "PortfolioOld")
         self._wait("TransactionsAborted", "WorkerRestarting")
         self._watch.supervised.clear()
         self._disturb_readers()
@@ -235,6 +240,15 @@ class Stage:
             for account in range(60)
         ]
         self._send(self._business, "profiles", profiles)
+
+    def _stop_counting(self) -> None:
+        """A census waits for its interval, however many days pass."""
+        day = datetime(2026, 1, 1, tzinfo=UTC)
+        self._send(self._counted, "orders", [_order("C-1", 1, day, 100)])
+        worker = self._watch.add(self._counted.worker("counted"), "worker-counted")
+        worker.wait_ready()
+        eventually(lambda: _sum(worker.metrics(), "account_health_portfolio_version") > 0, "the accounts are counted")
+        self._send(self._counted, "orders", [_order("C-1", 2, day + timedelta(days=7), 100)])
 
     def _rebalance(self) -> None:
         """A member joins the group and leaves it, again and again."""

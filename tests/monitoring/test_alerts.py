@@ -55,8 +55,6 @@ def seen(kafka_tools: None, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 @pytest.mark.parametrize("name", alerts())
 def test_an_alert_fires_when_its_condition_holds(name: str, seen: Seen) -> None:
     """Caused on real workers, a real broker and a real Prometheus; its texts are filled in, and its page is served."""
-    if name == "AccountHealthTierFlapping":
-        pytest.skip("its stage was made for the former score: noise no longer makes tiers flap there")
     assert name in seen.fired
     annotations = seen.fired[name]["annotations"]
     for text in annotations.values():

@@ -12,7 +12,7 @@ from models.outputs import Cause, ChurnLevel, ChurnReason, Direction, Tier
 from models.reasons import Outcome, RefusalReason
 from stream.figures import InputFigures, PartitionFigures
 from stream.health import Health, Progress, Unready
-from stream.telemetry import CHURN_EVENT_TYPES, CLOCKS, Metrics, RebalanceKind, TransactionResult
+from stream.telemetry import CHURN_EVENT_TYPES, CLOCKS, CUT_POINT_SOURCES, Metrics, RebalanceKind, TransactionResult
 from stream.topics import TopicNames
 from stream.vitals import Brokers, read_statistics
 
@@ -169,6 +169,15 @@ def test_the_clock_that_is_followed_is_shown_among_all() -> None:
     metrics.set_clock("event")
 
     assert {clock: _value(metrics, "clock_info", clock=clock) for clock in CLOCKS} == {"live": 0, "event": 1}
+
+
+def test_where_the_cut_points_come_from_is_shown_among_all() -> None:
+    """Those of a file stay as old as they are, and an alert on their age has to know it."""
+    metrics = Metrics()
+    metrics.set_cut_point_source("file")
+
+    found = {source: _value(metrics, "portfolio_info", source=source) for source in CUT_POINT_SOURCES}
+    assert found == {"census": 0, "file": 1}
 
 
 def _health(progress: dict[tuple[str, int], Progress], clock: Callable[[], float] = lambda: 5.0) -> Health:
