@@ -72,7 +72,7 @@ def test_labels_are_bounded() -> None:
     names = {label for family in metrics.registry.collect() for sample in family.samples for label in sample.labels}
 
     listed = {"topic", "outcome", "reason", "direction", "cause", "type", "level", "tier", "kind", "result"}
-    listed |= {"clock", "segment"}
+    listed |= {"clock", "segment", "source"}
     assert names <= listed | {"le", "partition", "version", "revision", "python", "currency"}
 
 
