@@ -6,6 +6,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -279,13 +280,13 @@ def test_commands_on_this_machine_find_the_broker() -> None:
 
 
 def test_workers_may_be_many() -> None:
-    """Nothing in the file makes two workers one: no fixed name, no fixed port, an instance id of their own."""
+    """Two are started, and nothing makes them one: no fixed name, no fixed port, an instance id of their own."""
     worker = SERVICES["worker"]
     first, last = (int(port) for port in ports(worker)[0].host.split("-"))
 
     assert not worker.keys() & {"container_name", "hostname"}
     assert "ACCOUNT_HEALTH_INSTANCE_ID" not in environment(worker)
-    assert last - first + 1 >= _settings("worker").partitions
+    assert last - first + 1 >= _settings("worker").partitions >= worker["deploy"]["replicas"] == 2
 
 
 def test_the_worker_listens_where_it_is_asked() -> None:
@@ -362,8 +363,7 @@ def test_the_page_names_what_is_there() -> None:
     for words in documented:
         if "account-health" in words:
             _parse(words[words.index("account-health") + 1 :])
-        if "--profile" in words:
-            assert words[words.index("--profile") + 1] in profiles
+        assert {after for word, after in pairwise(words) if word == "--profile"} <= profiles
         if "--scale" in words:
             assert words[words.index("--scale") + 1].partition("=")[0] in SERVICES
         if "exec" in words or "logs" in words:
