@@ -20,7 +20,6 @@ NOTHING: Final = "–"
 """In the place of a figure that is not known."""
 _TAGS_MAX: Final = 20
 _COMPACT_FROM: Final = 100_000
-_ABOUT_DAYS: Final = 45
 
 
 class Formats:
@@ -96,9 +95,9 @@ class Formats:
         return f"{format_datetime(value.astimezone(UTC), 'medium', locale=self.locale)} UTC"
 
     def ago(self, value: datetime, now: datetime) -> str:
-        """Write how long ago something was; after some weeks, the day."""
+        """Write how long ago something was; after a day, on which."""
         gone = now - value
-        if gone.days >= _ABOUT_DAYS:
+        if gone.days >= 1:
             return self.day(value.astimezone(UTC).date())
         return format_timedelta(-gone, add_direction=True, locale=self.locale)
 

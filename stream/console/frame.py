@@ -13,7 +13,8 @@ How a page is added:
            )
 
    `read` asks the services and may raise ServingError or QueryError, which the section says in words. `draw` puts what
-   was read on the page. The section reads again when something changed, and draws again only what is not the same.
+   was read on the page. The section reads again when something changed, and draws again only what is not the same; if
+   `draw` returned a function, that is called with the news instead.
 2. `stream/console/pages/__init__.py` imports it, in the order of the navigation.
 3. Each catalogue has `nav.NAME`, its name in the navigation and the window's title, and a table `NAME` of its texts.
 
@@ -41,6 +42,7 @@ from stream.console.layout import THEMES, Banner, draw_frame
 from stream.console.parts import node
 from stream.console.pulse import Pulse
 from stream.console.words import Words
+from stream.serving.admission import Admission
 from stream.serving.errors import (
     AccountNotFoundError,
     CursorExpiredError,
@@ -51,6 +53,7 @@ from stream.serving.errors import (
     TooManyClientsError,
     ViewUnavailableError,
 )
+from stream.serving.problems import ProblemError
 from stream.serving.queries import QueryError
 from stream.serving.reader import ViewReader
 from stream.serving.security import Principal, Scope
@@ -103,6 +106,9 @@ class Shared:
 
     services: Services
     pulse: Pulse
+    admission: Admission
+    principal_of: Callable[[Request], Principal | None]
+    """Tells whose session the cookie of a request is, as of now."""
 
 
 class Section:
@@ -115,62 +121,72 @@ class Section:
         self._body = body
         self._read = read
         self._draw = draw
-        self._shown: Any = None
+        self.shown: Any = None
+        """What was read last; None before anything was."""
+        self._update: Callable[[Any], object] | None = None
         self._failed: str | None = None
         self._stamps: list[ui.label] = []
-        self._busy = False
+        self._reading = asyncio.Lock()
         self.beat = -1
         """The pulse's, when it was read."""
         self.read_seconds = 0.0
         """When that was, whether it could be read or not, on the event loop's clock."""
 
-    async def refresh(self) -> None:
-        """Read it now, and draw it if it is not the same; one that is being read already is left alone."""
-        if self._busy:
+    async def refresh(self, *, wait: bool = False) -> None:
+        """Read it now, and draw it if it is not the same.
+
+        Args:
+            wait: what is asked for is another now, so that what is being read already is of no use; else it is left
+                alone, and nothing is read beside it.
+        """
+        if self._reading.locked() and not wait:
             return
-        self._busy = True
-        self.read_seconds = asyncio.get_running_loop().time()
-        try:
+        async with self._reading:
+            self.read_seconds = asyncio.get_running_loop().time()
             beat = self._view.shared.pulse.beat
             try:
                 found = await self._read()
             except (ServingError, QueryError) as error:
-                self._fail(self._view.error_text(error))
+                self.fail(self._view.error_text(error))
                 return
             self.beat = beat
-            if self._failed is None and self._stamps_only(found):
-                return
-            self._shown, self._failed = found, None
-            self._redraw(lambda: self._draw(found))
-        finally:
-            self._busy = False
+            self._show(found)
 
     def stamp(self) -> None:
         """Say as of when the section is, and keep saying it."""
         self._stamps.append(ui.label(self._view.updated_text()).classes("stamp"))
 
-    def _stamps_only(self, found: Any) -> bool:
-        if found != self._shown or self._shown is None:
-            return False
-        for one in self._stamps:
-            one.set_text(self._view.updated_text())
-        return True
+    def _show(self, found: Any) -> None:
+        """Draw what was read, or as little of it as can be: whoever is at something in it should not lose it."""
+        same = self._failed is None and self.shown is not None
+        if same and (found == self.shown or self._update is not None):
+            if found != self.shown and self._update is not None:
+                self._update(found)
+            for one in self._stamps:
+                one.set_text(self._view.updated_text())
+            self.shown = found
+            return
+        self.shown, self._failed = found, None
+        made = self._redraw(lambda: self._draw(found))
+        self._update = made if callable(made) and not isinstance(made, Element) else None
 
-    def _fail(self, text: str) -> None:
+    def fail(self, text: str) -> None:
+        """Say in its place why it is not there."""
         if self._failed == text:
             return
         self._failed = text
         self._redraw(lambda: node("p", text, "notice notice-bad", role="alert"))
 
-    def _redraw(self, draw: Callable[[], object]) -> None:
+    def _redraw(self, draw: Callable[[], object]) -> object:
         if self._body.is_deleted:
-            return
+            return None
         self._stamps.clear()
         self._body.clear()
         self._view.current = self
         with self._body:
-            draw()
+            made = draw()
         self._view.current = None
+        return made
 
 
 @dataclass(slots=True)
@@ -208,6 +224,16 @@ class View:
     def may_edit(self) -> bool:
         """Whether whoever looks at this may change profiles."""
         return self.principal.scope is Scope.ADMIN
+
+    def error_of_asking(self) -> str | None:
+        """Count something that is asked over a page that is open; say what is against it, None if nothing is."""
+        if self.shared.principal_of(self.request) is None:
+            return self.words("error.signed_out")
+        try:
+            self.shared.admission.count(self.principal)
+        except ProblemError:
+            return self.words("error.too_often")
+        return None
 
     @property
     def query(self) -> QueryParams:
@@ -295,6 +321,9 @@ class View:
 
     async def _tick(self) -> None:
         self._tell()
+        if self.shared.principal_of(self.request) is None:
+            ui.navigate.reload()
+            return
         now = asyncio.get_running_loop().time()
         for section, every_seconds in self._sections:
             if section.beat != self.shared.pulse.beat and now - section.read_seconds >= every_seconds:

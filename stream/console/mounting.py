@@ -16,8 +16,9 @@ from stream.console import pages
 from stream.console.frame import PAGES, Page, Shared, View
 from stream.console.gate import PREFIX, SIGN_IN, Gate
 from stream.console.pulse import Pulse
-from stream.console.sessions import Sessions
+from stream.console.sessions import COOKIE, Sessions
 from stream.console.signing import Signing
+from stream.serving.security import LOCAL
 from stream.serving.services import Services
 
 __all__ = ["mount", "pages"]
@@ -36,8 +37,15 @@ def mount(app: FastAPI, services: Services) -> None:
     Once in a process: the pages' machinery is one.
     """
     settings = services.settings
-    shared = Shared(services, Pulse(services.reader, services.live, lambda: bool(Client.instances)))
     sessions = Sessions(settings)
+    pulse = Pulse(services.reader, services.live, lambda: bool(Client.instances))
+    is_open = services.keys.is_empty
+    shared = Shared(
+        services,
+        pulse,
+        app.state.admission,
+        lambda request: LOCAL if is_open else sessions.principal(request.cookies.get(COOKIE)),
+    )
     signing = Signing(sessions, app.state.admission)
     for one in PAGES:
         ui.page(one.path, response_timeout=_RESPONSE_SECONDS)(_builder(shared, one))
@@ -45,8 +53,8 @@ def mount(app: FastAPI, services: Services) -> None:
     pages_app.add_route(SIGN_IN, signing.form, methods=["GET"])
     pages_app.add_route(SIGN_IN, signing.sign_in, methods=["POST"])
     pages_app.add_route("/sign-out", signing.sign_out, methods=["POST"])
-    pages_app.on_startup(shared.pulse.start)
-    pages_app.on_shutdown(shared.pulse.stop)
+    pages_app.on_startup(pulse.start)
+    pages_app.on_shutdown(pulse.stop)
     Storage.max_tab_storage_age = _DAY_SECONDS
     app.add_route("/", _to_console, include_in_schema=False)
     ui.run_with(
@@ -65,7 +73,7 @@ def mount(app: FastAPI, services: Services) -> None:
         Gate,
         sessions=sessions,
         admission=app.state.admission,
-        local_only=services.keys.is_empty,
+        local_only=is_open,
         is_full=lambda: len(Client.instances) >= settings.console_pages,
     )
 

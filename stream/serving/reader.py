@@ -3,13 +3,14 @@
 One reader serves a whole process. It is used from one event loop, and holds nothing but connections.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 import redis.asyncio
 
 from models.fields import from_epoch_ms
 from models.outputs import ChurnLevel
+from models.snapshots import Snapshot
 from stream.serving import turning
 from stream.serving.asking import Answer, Asking
 from stream.serving.errors import AccountNotFoundError, CursorExpiredError
@@ -112,6 +113,14 @@ class ViewReader:
         if body is None:
             raise AccountNotFoundError(account_id)
         return detail_of(body, history, points)
+
+    async def snapshots(self, account_ids: Collection[str]) -> dict[str, Snapshot]:
+        """Give the snapshots of some accounts, by id; a thousand at most, and none of those that are not there."""
+        ids = list(dict.fromkeys(account_ids))[:GATHERED_MAX]
+        async with self._asking.available():
+            answer = await self._asking.ask(lambda keys: [("HGET", keys.account(one), names.BODY) for one in ids])
+        found = (Snapshot.model_validate_json(unpack(packed)) for packed in answer.replies if packed is not None)
+        return {one.account_id: one for one in found}
 
     async def portfolio(self) -> Portfolio:
         """Give all accounts together."""

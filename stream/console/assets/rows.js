@@ -5,7 +5,7 @@ export default {
         <caption class="unseen">{{ caption }}</caption>
         <thead>
           <tr>
-            <th v-for="c in columns" :key="c.name" scope="col" :class="[c.kind, { wide: c.wide }]"
+            <th v-for="c in columns" :key="c.name" scope="col" :class="['cell-' + c.kind, { wide: c.wide }]"
                 :aria-sort="c.sort ? (sorted[0] === c.sort ? sorted[1] : 'none') : null">
               <button v-if="c.sort" type="button" @click="$emit('sort', c.sort)">
                 {{ c.label }}<span aria-hidden="true" class="order">{{ arrow(c) }}</span>
@@ -16,7 +16,7 @@ export default {
         </thead>
         <tbody>
           <tr v-for="r in rows" :key="r.key">
-            <td v-for="c in columns" :key="c.name" :class="[c.kind, { wide: c.wide }]">
+            <td v-for="c in columns" :key="c.name" :class="['cell-' + c.kind, { wide: c.wide }]">
               <span v-if="c.kind === 'badge'" class="badge" :class="r[c.name].style">
                 <span class="badge-icon" aria-hidden="true">{{ r[c.name].icon }}</span><span>{{ r[c.name].text }}</span>
               </span>

@@ -1,5 +1,6 @@
 """The pages, in the order of the navigation."""
 
-from stream.console.pages import today
+from stream.console.pages import today  # isort: skip
+from stream.console.pages import accounts  # isort: skip
 
-__all__ = ["today"]
+__all__ = ["accounts", "today"]

@@ -1,9 +1,205 @@
 """Today: what changed, and whom to call first."""
 
-from stream.console.frame import View, page
+from collections import Counter
+from datetime import UTC, date, datetime
+from typing import Final, NamedTuple
+
+from models.outputs import AccountLost, AccountRecovered, ChurnLevel, Direction, Tier, TierChanged
+from models.snapshots import Snapshot
+from stream.console.frame import View, page, with_query
+from stream.console.parts import account_path, badge, link, node
+from stream.console.telling import action_text, risk_reason, tell
+from stream.serving.queries import AccountQuery
+from stream.serving.results import Change, Group, Portfolio
+from stream.view.arrangement import Dimension, Sort
+
+_CALLS: Final = 8
+_CHANGES_READ: Final = 200
+_CHANGES_SHOWN: Final = 12
+_AT_RISK: Final = frozenset({ChurnLevel.HIGH.value, ChurnLevel.MEDIUM.value})
+_KINDS: Final = ("up", "down", "risk_up", "risk_down", "lost", "back")
+
+
+class Changes(NamedTuple):
+    """The changes of the last day that had any."""
+
+    day: date | None
+    items: tuple[Change, ...]
+    accounts: dict[str, Snapshot]
 
 
 @page("/", "today")
 async def today(view: View) -> None:
     """Build the page."""
-    await view.section("today.figures", read=view.shared.pulse.portfolio, draw=lambda _: view.stamp())
+    owner = view.query.get("owner") or None
+    with node("div", None, "row between"):
+        node("h1", view.words("today.title"))
+        await _owners(view, owner)
+    await view.section("today.figures", read=view.shared.pulse.portfolio, draw=lambda found: _figures(view, found))
+    with node("div", None, "grid-2"):
+        await view.section("today.calls", read=lambda: _read_calls(view, owner), draw=lambda found: _calls(view, found))
+        await view.section(
+            None, read=lambda: _read_changes(view, owner), draw=lambda found: _changes(view, found, owner)
+        )
+
+
+async def _owners(view: View, owner: str | None) -> None:
+    """Let somebody see the accounts of one owner."""
+
+    def draw(found: Portfolio) -> None:
+        owners = sorted({one.value for one in found.groups[Dimension.OWNER]} | ({owner} if owner else set()))
+        if not owners:
+            return
+        with node("label", None, "row soft"):
+            node("span", view.words("today.owner"))
+            select = node("select", None, "quiet")
+            with select:
+                node("option", view.words("today.everybody"), value="", selected=owner is None or None)
+                for one in owners:
+                    node("option", one, value=one, selected=one == owner or None)
+            select.on(
+                "change",
+                js_handler="(event) => { const at = new URL(location);"
+                " at.searchParams.set('owner', event.target.value);"
+                " if (!event.target.value) at.searchParams.delete('owner'); location.assign(at); }",
+            )
+
+    await view.section(None, read=view.shared.pulse.portfolio, draw=draw, every_seconds=None, classes="plain")
+
+
+def _figures(view: View, found: Portfolio) -> None:
+    words, formats = view.words, view.formats
+    tiers = {one.value: one for one in found.groups[Dimension.TIER]}
+    levels = {one.value: one for one in found.groups[Dimension.CHURN_LEVEL]}
+    key = tiers.get(Tier.KEY.value)
+    with node("dl", None, "stats"):
+        _stat(view, "today.accounts", formats.integer(found.accounts), "")
+        revenue = formats.short_money(found.revenue, found.currency)
+        _stat(view, "today.revenue", revenue, words("today.revenue_detail"))
+        share = None if key is None else _share(key.revenue, found.revenue)
+        detail = words("today.key_detail", number=formats.integer(0 if key is None else key.accounts))
+        _stat(view, "today.key_share", formats.percent(share), detail)
+        stake = formats.short_money(found.value_at_stake, found.currency)
+        _stat(view, "today.stake", stake, words("today.stake_detail"))
+    for kind, groups in (("tier", tiers), ("churn_level", levels)):
+        with node("div", None, "row tiers"):
+            for value, one in groups.items():
+                _count(view, kind, value, one)
+    view.stamp()
+
+
+def _stat(view: View, key: str, value: str, detail: str) -> None:
+    with node("div", None, "stat"):
+        node("dt", view.words(key))
+        node("dd", value)
+        if detail:
+            node("dd", detail, "detail")
+
+
+def _count(view: View, kind: str, value: str, group: Group) -> None:
+    href = with_query("/accounts", **{kind: value})
+    with link("", href, "count"):
+        badge(kind, value, view.words.name(kind, value))
+        node("span", view.formats.integer(group.accounts), "number")
+
+
+async def _read_calls(view: View, owner: str | None) -> list[Snapshot]:
+    filters = {Dimension.CHURN_LEVEL: _AT_RISK}
+    if owner is not None:
+        filters[Dimension.OWNER] = frozenset({owner})
+    found = await view.reader.accounts(AccountQuery(filters, sort=Sort.VALUE_AT_STAKE, limit=_CALLS))
+    snapshots = await view.reader.snapshots([one.account_id for one in found.items])
+    return [snapshots[one.account_id] for one in found.items if one.account_id in snapshots]
+
+
+def _calls(view: View, found: list[Snapshot]) -> None:
+    words, formats = view.words, view.formats
+    if not found:
+        node("p", words("today.no_calls"), "soft")
+    with node("ol", None, "calls"):
+        for one in found:
+            with node("li"):
+                with node("div", None, "row between"):
+                    with node("div", None, "row"):
+                        link(one.name or one.account_id, account_path(one.account_id), "strong")
+                        badge("tier", one.tier, words.name("tier", one.tier))
+                        badge("churn_level", one.churn.level, words.name("churn_level", one.churn.level))
+                    with node("span", None, "number"):
+                        node("span", formats.money(one.churn.value_at_stake, one.currency, whole=True), "strong")
+                        node("span", " " + words("today.at_stake"), "soft small")
+                node("p", risk_reason(one.churn, words, formats), "soft")
+                with node("div", None, "row between"):
+                    node("span", f"→ {action_text(one.actions, words)}" if one.actions else "", "action")
+                    node("span", _owner_of(one) or "", "soft small")
+    view.stamp()
+
+
+async def _read_changes(view: View, owner: str | None) -> Changes:
+    """Read the changes of the last day that had any: of today, where there were some."""
+    latest = await view.reader.latest_changes(_CHANGES_READ)
+    if not latest:
+        return Changes(None, (), {})
+    day = max(one.event.occurred_at for one in latest).date()
+    items = tuple(one for one in latest if one.event.occurred_at.date() == day)
+    accounts = await view.reader.snapshots([one.event.account_id for one in items])
+    if owner is not None:
+        items = tuple(one for one in items if _owner_of(accounts.get(one.event.account_id)) == owner)
+    return Changes(day, items, accounts)
+
+
+def _owner_of(account: Snapshot | None) -> str | None:
+    return None if account is None or account.profile is None else account.profile.owner
+
+
+def _changes(view: View, found: Changes, owner: str | None) -> None:
+    words, formats = view.words, view.formats
+    now = datetime.now(UTC)
+    if found.day is None or found.day == now.date():
+        node("h2", words("today.changes"))
+    else:
+        node("h2", words("today.changes_of", day=formats.day(found.day)))
+    counted = Counter(_kind(one) for one in found.items)
+    if not found.items:
+        node("p", words("today.no_changes"), "soft")
+    with node("p", None, "row soft"):
+        for kind in _KINDS:
+            if counted[kind]:
+                node("span", words(f"today.counted.{kind}", number=formats.integer(counted[kind])))
+    with node("ul", None, "changes"):
+        for one in found.items[:_CHANGES_SHOWN]:
+            told = tell(one.event, words, formats)
+            account = found.accounts.get(one.event.account_id)
+            name = one.event.account_id if account is None or account.name is None else account.name
+            with node("li", None, "change-good" if told.good else "change-bad"):
+                with node("div", None, "row between"):
+                    link(name, account_path(one.event.account_id), "strong")
+                    node(
+                        "time",
+                        formats.ago(one.event.occurred_at, now),
+                        "stamp",
+                        title=formats.moment(one.event.occurred_at),
+                    )
+                node("p", told.what)
+                node("p", told.why, "soft small")
+    if owner is None and len(found.items) > _CHANGES_SHOWN:
+        node("p", words("today.more", number=formats.integer(len(found.items) - _CHANGES_SHOWN)), "soft")
+    view.stamp()
+
+
+def _kind(change: Change) -> str:
+    event = change.event
+    match event:
+        case TierChanged():
+            return "up" if event.direction in {Direction.ENTERED, Direction.PROMOTED} else "down"
+        case AccountLost():
+            return "lost"
+        case AccountRecovered():
+            return "back"
+        case _:
+            order = list(ChurnLevel)
+            before = event.previous_level or ChurnLevel.NONE
+            return "risk_up" if order.index(event.level) > order.index(before) else "risk_down"
+
+
+def _share(part: str, whole: str) -> float | None:
+    return float(part) / float(whole) if float(whole) > 0 else None

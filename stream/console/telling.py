@@ -1,0 +1,119 @@
+"""Telling: reasons, causes and changes in words, the same wherever they are shown."""
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple, assert_never
+
+from models.outputs import (
+    AccountLost,
+    AccountRecovered,
+    Cause,
+    ChurnEvent,
+    ChurnReason,
+    ChurnRiskChanged,
+    Direction,
+    TierChanged,
+)
+from models.snapshots import Action, ChurnFigures
+from stream.console.formats import Formats
+from stream.console.words import Words
+
+_COMPONENTS_TOLD: Final = 3
+_HUNDREDTHS: Final = 100
+
+
+class Told(NamedTuple):
+    """A change in words."""
+
+    what: str
+    why: str
+    good: bool
+    """Whether it is good news, as it is shown beside the words."""
+
+
+def tell(event: TierChanged | ChurnEvent, words: Words, formats: Formats) -> Told:
+    """Say what changed about an account, and why."""
+    match event:
+        case TierChanged():
+            return Told(_tier_text(event, words), _tier_reason(event, words, formats), _is_good(event.direction))
+        case ChurnRiskChanged():
+            before = "none" if event.previous_level is None else event.previous_level
+            what = words(
+                "tell.risk", before=words.name("churn_level", before), after=words.name("churn_level", event.level)
+            )
+            order = ("none", "unproven", "low", "medium", "high", "lost")
+            return Told(what, _churn_reason(event, words, formats), order.index(event.level) < order.index(before))
+        case AccountLost():
+            return Told(words("tell.lost"), _churn_reason(event, words, formats), good=False)
+        case AccountRecovered():
+            return Told(words("tell.recovered"), _churn_reason(event, words, formats), good=True)
+        case _:
+            assert_never(event)
+
+
+def reasons_text(reasons: Sequence[ChurnReason], words: Words) -> str:
+    """Say churn reasons in one line."""
+    return words("tell.between").join(words.name("reason", one) for one in reasons)
+
+
+def risk_reason(churn: ChurnFigures, words: Words, formats: Formats) -> str:
+    """Say why an account is at risk; where no signal speaks, how likely it is to stay away."""
+    if churn.reasons:
+        return _sentence(reasons_text(churn.reasons, words))
+    if churn.risk is None:
+        return words("tell.no_risk")
+    return words("tell.only_risk", risk=formats.percent(churn.risk), days=churn.horizon_days)
+
+
+def action_text(actions: Sequence[Action], words: Words) -> str:
+    """Say what to do, the first recommendation first."""
+    return words("tell.between").join(words.name("action", one.name) for one in actions)
+
+
+def components_text(event: TierChanged, words: Words, formats: Formats, *, every: bool = False) -> str:
+    """Say which components moved the score, the largest first: the first three, or every one and to the last digit."""
+    moved = sorted(
+        (one for one in event.components if one.delta_hundredths), key=lambda one: -abs(one.delta_hundredths)
+    )
+    told = [
+        f"{words.name('component', one.name)} {formats.signed(one.delta_hundredths / _HUNDREDTHS, 2 if every else 1)}"
+        for one in (moved if every else moved[:_COMPONENTS_TOLD])
+    ]
+    return words("tell.comma").join(told)
+
+
+def _tier_text(event: TierChanged, words: Words) -> str:
+    after = words.name("tier", event.tier)
+    if event.previous_tier is None:
+        return words("tell.tier_first", after=after)
+    return words(
+        "tell.tier",
+        direction=words.name("direction", event.direction),
+        before=words.name("tier", event.previous_tier),
+        after=after,
+    )
+
+
+def _tier_reason(event: TierChanged, words: Words, formats: Formats) -> str:
+    cause = _sentence(words("tell.cause", cause=words.name("cause", event.cause)))
+    moved = components_text(event, words, formats)
+    return words("tell.cause_moved", cause=cause, moved=moved) if moved else cause
+
+
+def _churn_reason(event: ChurnEvent, words: Words, formats: Formats) -> str:
+    parts = []
+    if event.silent_days is not None and event.own_gap_days is not None:
+        parts.append(words("tell.silence", silent=event.silent_days, gap=formats.decimal(event.own_gap_days, 0)))
+    said = [one for one in event.reasons if one is not ChurnReason.OVERDUE or not parts]
+    if said:
+        parts.append(reasons_text(said, words))
+    if not parts or event.cause is Cause.CORRECTION:
+        parts.append(words("tell.cause", cause=words.name("cause", event.cause)))
+    return _sentence(words("tell.between").join(parts))
+
+
+def _is_good(direction: Direction) -> bool:
+    return direction in {Direction.ENTERED, Direction.PROMOTED}
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
