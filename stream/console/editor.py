@@ -1,4 +1,4 @@
-"""Editing a profile: the form, and what becomes of it in words."""
+"""Editing a profile: the form, and what becomes of it, in words."""
 
 from datetime import date
 from typing import Any, Final
@@ -18,31 +18,46 @@ _TEXT_CHARACTERS_MAX: Final = 200
 _RATINGS: Final = tuple(Ratings.model_fields)
 
 
-def draw_editor(view: View, snapshot: Snapshot) -> None:
-    """Draw the form, from a snapshot whose version the edit will name."""
-    words = view.words
-    held = snapshot
+class Editor:
+    """The form, made from a snapshot whose version the edit names."""
 
-    async def send(said: dict[str, str]) -> None:
-        nonlocal held
-        text, published = await _publish(view, held, said)
-        form.say(text, good=published)
+    def __init__(self, view: View, snapshot: Snapshot) -> None:
+        self._view = view
+        self._held = snapshot
+        self._published: int | None = None
+        words = view.words
+        self._form = Form(words("edit.title"), words("edit.submit"), _fields(view, snapshot), self._send)
 
-    form = Form(words("edit.title"), words("edit.submit"), _fields(view, snapshot), send)
+    def take(self, snapshot: Snapshot) -> None:
+        """Take in what the page read: once it has what was published here, the next edit is made from it.
+
+        A version of somebody else's is left for the edit to find out, as the fields hold what was entered.
+        """
+        version = 0 if snapshot.profile is None else snapshot.profile.version
+        if self._published is None or version != self._published:
+            return
+        self._held, self._published = snapshot, None
+        self._form.begin(_fields(self._view, snapshot))
+        self._form.say(self._view.words("edit.taken", version=version), good=True)
+
+    async def _send(self, said: dict[str, str]) -> None:
+        text, published = await _publish(self._view, self._held, said)
+        self._form.say(text, good=published is not None)
+        self._published = published or self._published
 
 
-async def _publish(view: View, held: Snapshot, said: dict[str, str]) -> tuple[str, bool]:
-    """Publish what was entered; give what to say, and whether it was published."""
+async def _publish(view: View, held: Snapshot, said: dict[str, str]) -> tuple[str, int | None]:
+    """Publish what was entered; give what to say, and the version, if it was published."""
     words, services = view.words, view.shared.services
     error = words("error.may_not") if not view.may_edit else view.error_of_asking()
     if error is not None:
-        return error, False
+        return error, None
     try:
         edit = ProfileEdit.model_validate(edit_of(held, said))
     except ValidationError as refused:
         names = sorted({str(one["loc"][-1]) for one in refused.errors(include_input=False, include_url=False)})
         listed = words("tell.comma").join(_label(view, one) for one in names)
-        return words("edit.refused", fields=listed), False
+        return words("edit.refused", fields=listed), None
     try:
         receipt = await services.editor.edit(edit, view.principal.name)
     except ServingError as failed:
@@ -52,9 +67,9 @@ async def _publish(view: View, held: Snapshot, said: dict[str, str]) -> tuple[st
         elif isinstance(failed, EditUnavailableError | ViewUnavailableError):
             result = EditResult.UNAVAILABLE
         services.metrics.count_edit(result)
-        return view.error_text(failed), False
+        return view.error_text(failed), None
     services.metrics.count_edit(EditResult.PUBLISHED)
-    return words("edit.published", version=receipt.profile_version), True
+    return words("edit.published", version=receipt.profile_version), receipt.profile_version
 
 
 def edit_of(held: Snapshot, said: dict[str, str]) -> dict[str, Any]:

@@ -101,13 +101,15 @@ def _tier_reason(event: TierChanged, words: Words, formats: Formats) -> str:
 
 def _churn_reason(event: ChurnEvent, words: Words, formats: Formats) -> str:
     parts = []
-    if event.silent_days is not None and event.own_gap_days is not None:
+    # A silence is worth a word only where it is longer than the account's rhythm explains.
+    silent = ChurnReason.OVERDUE in event.reasons or isinstance(event, AccountLost)
+    if silent and event.silent_days is not None and event.own_gap_days is not None:
         parts.append(words("tell.silence", silent=event.silent_days, gap=formats.decimal(event.own_gap_days, 0)))
     said = [one for one in event.reasons if one is not ChurnReason.OVERDUE or not parts]
     if said:
         parts.append(reasons_text(said, words))
-    if not parts or event.cause is Cause.CORRECTION:
-        parts.append(words("tell.cause", cause=words.name("cause", event.cause)))
+    if not parts or event.cause in {Cause.CORRECTION, Cause.CONFIGURATION}:
+        parts.insert(0, words("tell.cause", cause=words.name("cause", event.cause)))
     return _sentence(words("tell.between").join(parts))
 
 

@@ -2,5 +2,6 @@
 
 from stream.console.pages import today  # isort: skip
 from stream.console.pages import accounts  # isort: skip
+from stream.console.pages import account  # isort: skip
 
-__all__ = ["accounts", "today"]
+__all__ = ["account", "accounts", "today"]

@@ -7,7 +7,7 @@ from typing import Final
 from models.outputs import ChurnEvent, TierChanged
 from models.snapshots import Component, Snapshot
 from stream.console.charts import Line, day_places, line_chart, share_bar
-from stream.console.editor import draw_editor
+from stream.console.editor import Editor
 from stream.console.frame import View, page
 from stream.console.parts import Rows, badge, link, node
 from stream.console.telling import components_text, reasons_text, risk_reason, tell
@@ -20,18 +20,20 @@ _FULL: Final = 100.0
 async def account(view: View) -> None:
     """Build the page."""
     account_id = view.request.path_params["account_id"]
-    section = await view.section(
-        None,
-        read=lambda: view.reader.account(account_id),
-        draw=lambda found: _draw(view, found),
-        classes="plain",
-    )
+    editors: list[Editor] = []
+
+    def draw(found: AccountDetail) -> None:
+        _draw(view, found)
+        for one in editors:
+            one.take(found.snapshot)
+
+    section = await view.section(None, read=lambda: view.reader.account(account_id), draw=draw, classes="plain")
     detail = section.shown
     if isinstance(detail, AccountDetail) and view.may_edit:
         with node("section", None, "card"):
             node("h2", view.words("edit.title"))
             node("p", view.words("edit.hint"), "soft small")
-            draw_editor(view, detail.snapshot)
+            editors.append(Editor(view, detail.snapshot))
 
 
 def _draw(view: View, found: AccountDetail) -> None:
