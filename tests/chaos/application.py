@@ -201,6 +201,21 @@ class Application:
         """Tell whether a worker has ended, with such a last line, since the fault began."""
         return any(line.startswith(f"{name}: ") and why in line for line in self.ended)
 
+    def wait_balanced(self) -> None:
+        """Wait until every partition has an owner, and every worker a partition: until nothing is about to move."""
+
+        def balanced() -> bool:
+            owners = self.owners()
+            return len(owners) == PARTITIONS and set(owners.values()) == self.wanted
+
+        self.until(balanced, "every worker holds partitions")
+
+    def opened_times(self, partition: int) -> int:
+        """Count how often a partition was opened, by whichever worker."""
+        line = f" opened partition {partition}: "
+        files = [worker.log_file for worker in self._workers.values()]
+        return sum(file.read_text(errors="replace").count(line) for file in files if file.exists())
+
     def busiest(self, chance: Random) -> str:
         """Choose a running worker that holds partitions."""
 

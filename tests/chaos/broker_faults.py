@@ -80,17 +80,20 @@ def abort_of_another(scene: Scene) -> Struck:
 def hang(scene: Scene) -> Struck:
     """Somebody leaves a transaction open on state and outputs; a worker has to wait until the broker aborts it."""
     app = scene.app
+    # Whoever has opened the partition before does not wait for what comes later.
+    app.wait_balanced()
     victim, partitions = scene.busy_victim()
     partition = min(partitions)
     stranger = Stranger(app.settings, f"stranger-{uuid4()}", TRANSACTION_TIMEOUT_MS)
     stranger.write(partition, scene.feeder.recent_keys(), scene.chance)
-    before = app.positions()
+    before, opened = app.positions(), app.opened_times(partition)
     app.worker(victim).kill()
     struck = Struck(f"left junk open, killed {victim}", before, app.positions(), frozenset({partition}))
     if struck.outstanding == 0:
         stranger.abort()
         return struck
-    app.wait_processed(before.ends, "what was there is processed")
+    # Not only until all is processed: the last commit of the victim may have been on its way.
+    app.until(lambda: app.opened_times(partition) > opened, f"partition {partition} is opened again")
     if stranger.may_commit():
         raise ChaosError("a transaction that a worker did not wait for could commit")
     return struck
@@ -99,6 +102,7 @@ def hang(scene: Scene) -> Struck:
 def hang_long(scene: Scene) -> Struck:
     """A transaction hangs for longer than a worker waits: it says which command ends it, and that is run."""
     app = scene.app
+    app.wait_balanced()
     victim, partitions = scene.busy_victim()
     partition = min(partitions)
     stranger = Stranger(app.settings, f"stranger-{uuid4()}", _LONG_MS)
