@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
-from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final, NamedTuple
+from urllib.parse import quote
 
 import httpx
 
@@ -27,7 +27,8 @@ from tests.support.worker import WorkerProcess, run_command
 READ_KEY: Final = "r" * 40
 ADMIN_KEY: Final = "a" * 40
 _CURRENCY: Final = "EUR"
-_SHOWN: Final = "ACC-000007"
+SHOWN: Final = "ACC-000007"
+"""An account that has something to show."""
 _PORT: Final = re.compile(r"the API on port (\d+)")
 
 assert pages.__all__, "importing the pages puts them on their list"
@@ -68,15 +69,25 @@ class Stage:
         """Address of what asks for one."""
         self._events = 0
 
-    def accounts(self) -> int:
-        """Count the accounts that can be seen."""
-        answer = httpx.get(f"{self.home}/api/v1/status", trust_env=False)
-        return int(answer.json()["accounts"]) if answer.is_success else 0
+    def ask(self, path: str) -> dict[str, Any]:
+        """Ask the API; nothing while it has no answer."""
+        answer = httpx.get(f"{self.home}/api/v1/{path}", trust_env=False)
+        return answer.json() if answer.is_success else {}
 
-    def path_of(self, page: str) -> str:
-        """Give the full path of a page, by its name; of an account that has something to show, where it is one's."""
+    def least(self, *tiers: str) -> dict[str, Any]:
+        """Give the account with the least revenue of some tiers."""
+        asked = "&".join(f"tier={one}" for one in tiers)
+        found: dict[str, Any] = self.ask(f"accounts?{asked}&sort=revenue&descending=false&limit=1")["items"][0]
+        return found
+
+    def wait_seen(self, account_id: str) -> None:
+        """Wait until an account can be seen."""
+        eventually(lambda: self.ask(f"accounts/{account_id}"), f"{account_id} can be seen")
+
+    def path_of(self, page: str, account_id: str = SHOWN) -> str:
+        """Give the full path of a page, by its name, and of whose it is where it is an account's."""
         path = next(one.path for one in PAGES if one.name == page)
-        return PREFIX + path.replace("{account_id}", _SHOWN)
+        return PREFIX + path.replace("{account_id:path}", quote(account_id, safe=""))
 
     def send(self, topic: InputTopic, kind: str, account_id: str, **fields: Any) -> None:
         """Let something happen to an account now."""
@@ -123,7 +134,7 @@ def open_stage(
                 folder,
                 reporting_currency=_CURRENCY,
                 cut_points_file=cut_points,
-                census_interval_seconds="1",
+                census_interval_seconds="0",
                 redis_url=redis.url,
                 api_port="0",
             )
@@ -131,7 +142,7 @@ def open_stage(
         deployment.create_topics()
         # All at once: each of them takes seconds to start, and none needs another for that.
         worker = deployment.worker().start()
-        view = deployment.process("view", "view").start()
+        deployment.process("view", "view").start()
         open_house = deployment.process("open-house", "serve").start()
         locked_house = deployment.process(
             "locked-house", "serve", api_read_keys=f"reader:{READ_KEY}", api_admin_keys=f"editor:{ADMIN_KEY}"
@@ -139,9 +150,7 @@ def open_stage(
         deployment.produce(*files, "--end-of-input")
         deployment.wait_settled(worker)
         made = Stage(deployment, open_house, locked_house)
-        eventually(
-            lambda: view.ask("/readyz")[0] == HTTPStatus.OK and made.accounts() == company.accounts, "all can be seen"
-        )
+        eventually(lambda: made.ask("status").get("accounts") == company.accounts, "all can be seen")
         yield made
 
 

@@ -111,8 +111,12 @@ class Tab:
         self.page.on("response", self._note_response)
 
     def visit(self, path: str) -> None:
-        """Go to a page of the console, and wait until it is connected: from then on it keeps itself up to date."""
+        """Go to a page of the console, and wait until it is connected."""
         self.page.goto(path)
+        self.wait_connected()
+
+    def wait_connected(self) -> None:
+        """Wait until a page of the console is connected: from then on it keeps itself up to date."""
         self.page.wait_for_function("() => window.did_handshake")
 
     def close(self) -> None:

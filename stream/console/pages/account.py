@@ -14,6 +14,8 @@ from stream.console.telling import components_text, reasons_text, risk_reason, t
 from stream.serving.results import AccountDetail, ScorePoint
 
 _FULL: Final = 100.0
+_REST_SECONDS: Final = 0.5
+"""Of a page that is one account alone: who has it open waits for the customer that is on the telephone."""
 
 
 @page("/accounts/{account_id:path}", "account", in_navigation=False)
@@ -27,7 +29,9 @@ async def account(view: View) -> None:
         for one in editors:
             one.take(found.snapshot)
 
-    section = await view.section(None, read=lambda: view.reader.account(account_id), draw=draw, classes="plain")
+    section = await view.section(
+        None, read=lambda: view.reader.account(account_id), draw=draw, every_seconds=_REST_SECONDS, classes="plain"
+    )
     detail = section.shown
     if isinstance(detail, AccountDetail) and view.may_edit:
         with node("section", None, "card"):
