@@ -61,6 +61,7 @@ def done(deploy: Deploy) -> Deployment:
     worker = deployment.worker().start()
     deployment.wait_settled(worker)
     assert worker.terminate() == 0
+    deployment.dismiss(worker)
     return deployment
 
 

@@ -17,6 +17,7 @@ DOCUMENTS: Final = sorted(
     [*ROOT.glob("*.md"), *(ROOT / "docs").glob("**/*.md"), *(ROOT / "deploy").glob("**/*.md")], key=str
 )
 _SHELL_BLOCK: Final = re.compile(r"(?P<comment><!-- [^\n]* -->\n)?```sh\n(?P<commands>.*?)```", re.DOTALL)
+_SPAN: Final = re.compile(r"`(account-health [^`]*)`")
 _LINK: Final = re.compile(r"\]\((?P<target>[^)#\s]+)")
 _RUN_COMMENT: Final = "<!-- run in a copy of examples/ -->"
 _RUN_SECONDS_MAX: Final = 60
@@ -56,6 +57,23 @@ def _check_command(words: list[str]) -> None:
 @pytest.mark.parametrize(("line", "words"), [pytest.param(*one, id=one[0]) for one in _lines("account-health")])
 def test_a_command_in_a_document_exists(line: str, words: list[str]) -> None:
     """Every line of a document that calls the command line names a command and options that exist."""
+    assert words, line
+
+    _check_command(words)
+
+
+def _spans() -> list[tuple[str, list[str]]]:
+    """Give every command that the text of a document names, with its words."""
+    return [
+        (f"{document.name}: {line}", line.split()[1:])
+        for document in DOCUMENTS
+        for line in sorted(set(_SPAN.findall(document.read_text(encoding="utf-8"))))
+    ]
+
+
+@pytest.mark.parametrize(("line", "words"), [pytest.param(*one, id=one[0]) for one in _spans()])
+def test_a_command_in_the_text_exists(line: str, words: list[str]) -> None:
+    """Every command between backquotes, as in the pages of the runbook, exists with its options."""
     assert words, line
 
     _check_command(words)

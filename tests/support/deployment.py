@@ -12,10 +12,12 @@ from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 
 from confluent_kafka import Message
+from kafka.admin import KafkaAdminClient, MemberToRemove
 
 from stream.administration import Administration
 from stream.replay import CHURN_RISK_FILE, SNAPSHOTS_FILE, TIER_CHANGES_FILE
 from stream.settings import Settings, load_settings
+from stream.topics import group_id
 from tests.support.cuts import write_cuts
 from tests.support.polling import eventually
 from tests.support.topics import StateView, latest, read_topic, text_of
@@ -110,6 +112,15 @@ class Deployment:
         process = WorkerProcess(variables, self.folder, name, *arguments)
         self._workers.append(process)
         return process
+
+    def dismiss(self, *workers: WorkerProcess) -> None:
+        """Let workers that have ended leave the group at once, and not when their sessions end."""
+        admin = KafkaAdminClient(bootstrap_servers=self.settings.bootstrap_servers)
+        try:
+            group = group_id(self.settings.application_id)
+            admin.remove_group_members(group, [MemberToRemove(group_instance_id=one.instance_id) for one in workers])
+        finally:
+            admin.close()
 
     def produce(self, *arguments: Path | str) -> None:
         """Send files of events with `account-health produce`."""
