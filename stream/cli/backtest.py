@@ -20,6 +20,7 @@ from stream.cli.replay import progress_bar
 from stream.cli.shell import EXIT_USAGE, fail
 from stream.files import FileError
 from stream.judgement import model_for
+from stream.portfolio.files import CUT_POINTS_FILE, CutPointsFileError, load_cut_points
 from stream.replay import DEFAULT_PARTITIONS, ReplayError, default_policy, total_bytes
 
 _MOVES_SHOWN: Final = 20
@@ -42,6 +43,12 @@ def backtest(  # noqa: PLR0913, PLR0917  # the flags of a command
         int | None,
         typer.Option(min=1, help="A silence of as many days is a departure. Default: `lost_days` of --against."),
     ] = None,
+    cut_points: Annotated[
+        Path | None,
+        typer.Option(
+            help=f"Compare accounts with these, a {CUT_POINTS_FILE}, under both. Default: each counts its own, daily."
+        ),
+    ] = None,
     partitions: Annotated[
         int, typer.Option(min=1, max=1000, help="Of the worker's inputs; matters for late events only.")
     ] = DEFAULT_PARTITIONS,
@@ -56,13 +63,14 @@ def backtest(  # noqa: PLR0913, PLR0917  # the flags of a command
     try:
         tried = load_policy(policy)
         held = _held(events, against, tried)
+        cuts = None if cut_points is None else load_cut_points(cut_points)
         contexts = (
-            Context(held, model=model_for(against_model, held)),
-            Context(tried, model=model_for(model, tried)),
+            Context(held, cuts=cuts, model=model_for(against_model, held)),
+            Context(tried, cuts=cuts, model=model_for(model, tried)),
         )
         last = None if until is None else until.date()
         comparison = _compared(events, contexts, last, partitions, left_after_days or held.churn.lost_days)
-    except (FileError, PolicyError, ChurnModelError, ReplayError) as error:
+    except (FileError, PolicyError, ChurnModelError, CutPointsFileError, ReplayError) as error:
         fail(str(error), EXIT_USAGE)
     except OSError as error:
         fail(f"{error.filename}: {error.strerror}")

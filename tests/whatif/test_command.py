@@ -44,15 +44,6 @@ def _backtest(events: list[Path], tmp_path: Path, tried: str, against: str) -> d
     return found
 
 
-def test_a_policy_against_itself_differs_in_nothing(events: list[Path], tmp_path: Path) -> None:
-    """Nobody moves, no alert is more or fewer, and both sides have the same figures."""
-    found = _backtest(events, tmp_path, OLD, OLD)
-
-    assert found["moves"] == found["alerts_only_old"] == found["alerts_only_new"] == []
-    assert found["old"] == found["new"]
-    assert found["accounts"] > 100
-
-
 def test_one_bound_moves_exactly_the_accounts_that_two_replays_disagree_on(
     events: list[Path], folder: Path, tmp_path: Path
 ) -> None:
