@@ -1,6 +1,6 @@
 """Faults of inputs and offsets: what a worker refuses, and never skips; and records that it must refuse or take."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from random import Random
 from typing import Final
 
@@ -11,7 +11,7 @@ from models.events import InputTopic
 from stream.cli import app as command_line
 from stream.cluster import Cluster
 from stream.positions import last_checkpoint
-from stream.topics import group_id
+from stream.topics import SPEC_OF_INPUT, Cleanup, group_id
 from tests.chaos.application import Application, ChaosError, Place, Positions
 from tests.chaos.scene import Scene, Struck
 from tests.support.topics import delete_topic
@@ -20,6 +20,8 @@ _MOVED_MAX: Final = 20
 _LEAD_MAX: Final = 100
 _RUBBISH: Final = range(150, 400)
 _SIZES: Final = range(30, 80)
+_TRIMMED: Final = tuple(topic for topic, spec in SPEC_OF_INPUT.items() if spec.cleanup is Cleanup.DELETE)
+"""From a topic that is compacted brokers delete no records."""
 _WIDTH: Final = "1000"
 """Columns of a terminal in which no line of a command is wrapped."""
 
@@ -49,7 +51,7 @@ def trim(scene: Scene) -> Struck:
     """Delete records of an input that were not read: the worker refuses, and is built again beside."""
     scene.get_busy()
     crew, before, after = _stopped(scene)
-    place = _unfinished(before, after, scene.chance)
+    place = _unfinished(before, after, scene.chance, _TRIMMED)
     if place is None:
         return _too_late(scene, crew, before, after)
     app, held = scene.app, after.committed[place]
@@ -126,9 +128,11 @@ def _too_late(scene: Scene, crew: list[str], before: Positions, after: Positions
     return Struck("did nothing", before, after, frozenset())
 
 
-def _unfinished(before: Positions, after: Positions, chance: Random) -> Place | None:
-    """Choose an input partition that has records which were not processed."""
-    places = [place for place, end in before.ends.items() if after.committed[place] < end]
+def _unfinished(
+    before: Positions, after: Positions, chance: Random, topics: Collection[InputTopic] = tuple(InputTopic)
+) -> Place | None:
+    """Choose a partition of these inputs that has records which were not processed."""
+    places = [place for place, end in before.ends.items() if after.committed[place] < end and place.topic in topics]
     return chance.choice(places) if places else None
 
 
