@@ -12,16 +12,14 @@ from nicegui.storage import Storage
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from stream.console import pages
-from stream.console.frame import PAGES, Page, Shared, View
+from stream.console.frame import Page, Shared, View
 from stream.console.gate import PREFIX, SIGN_IN, Gate
+from stream.console.pages import PAGES
 from stream.console.pulse import Pulse
 from stream.console.sessions import COOKIE, Sessions
 from stream.console.signing import Signing
 from stream.serving.security import LOCAL
 from stream.serving.services import Services
-
-__all__ = ["mount", "pages"]
 
 _ASSETS: Final = Path(__file__).with_name("assets")
 _HOUR_SECONDS: Final = 3600

@@ -60,6 +60,7 @@ def run_serve(settings: Settings) -> NoReturn:
 
 
 async def _serve(settings: Settings, listening: socket.socket) -> None:
+    logging.getLogger("uvicorn.error").addFilter(lambda record: not _is_about_a_connection(record))
     services = Services.of(settings)
     condition = Condition(settings.stuck_deadline_seconds)
     server = uvicorn.Server(
@@ -91,6 +92,13 @@ async def _serve(settings: Settings, listening: socket.socket) -> None:
             looking.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await looking
+
+
+def _is_about_a_connection(record: logging.LogRecord) -> bool:
+    """Tell whether a record says what a browser sent: its cookie, or the page that its WebSocket belongs to."""
+    if record.levelno >= logging.WARNING:
+        return False
+    return record.levelno < logging.INFO or "WebSocket" in record.msg or record.msg.startswith("connection ")
 
 
 def _application(services: Services) -> FastAPI:

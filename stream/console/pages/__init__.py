@@ -1,7 +1,9 @@
 """The pages, in the order of the navigation."""
 
+from stream.console.frame import PAGES
+
 from stream.console.pages import today  # isort: skip
 from stream.console.pages import accounts  # isort: skip
 from stream.console.pages import account  # isort: skip
 
-__all__ = ["account", "accounts", "today"]
+__all__ = ["PAGES", "account", "accounts", "today"]
