@@ -14,7 +14,7 @@ UV_COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generat
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo bench bench-quick bench-view chaos validate test lint format dashboards lock clean
+.PHONY: help venv demo bench bench-quick bench-view bench-page chaos validate pictures test lint format dashboards lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,12 @@ bench-quick: $(STAMP) ## measure the throughput of each contender once, under te
 
 bench-view: $(STAMP) ## measure the Redis view and the API with a million accounts (needs redis-server too)
 	@$(BIN)/python -m benchmarks --only view $(ARGS)
+
+bench-page: $(STAMP) ## measure how soon an order is seen on the page of its account (needs redis-server and chromium too)
+	@$(BIN)/python -m benchmarks --only page $(ARGS)
+
+pictures: $(STAMP) ## take the pictures of the console in docs/images again (needs what bench-page needs)
+	@$(BIN)/python -m tests.browser $(ARGS)
 
 chaos: $(STAMP) ## let FAULTS=20 faults happen to workers and a Kafka of their own, and prove that nothing is lost or repeated (SEED=7)
 	@$(BIN)/python -m tests.chaos --faults $(FAULTS) $(if $(SEED),--seed $(SEED)) $(ARGS)

@@ -1,0 +1,69 @@
+"""`python -m tests.browser` takes the pictures of the console that the documents show, of a simulated company.
+
+The company is the same each time; only its history ends on another day.
+"""
+
+import argparse
+import tempfile
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from playwright.sync_api import Browser
+
+from tests.browser.stage import Company, Stage, open_stage
+from tests.support.broker import KafkaBroker
+from tests.support.browser import DESK, PHONE, Scheme, Size, Tab, browser, find_chromium
+from tests.support.redis import RedisServer
+
+_FOLDER: Final = Path(__file__).resolve().parents[2] / "docs" / "images"
+_COMPANY: Final = Company(accounts=300, days=730, seed=1)
+_SCALE: Final = 1.5
+
+
+class Picture(NamedTuple):
+    """One picture, and how the page is seen on it."""
+
+    file: str
+    page: str
+    scheme: Scheme = "light"
+    size: Size = DESK
+
+
+PICTURES: Final = (
+    Picture("console-today.png", "today"),
+    Picture("console-account.png", "account"),
+    Picture("console-portfolio.png", "portfolio", "dark"),
+    Picture("console-phone.png", "today", size=PHONE),
+)
+
+
+def main() -> None:
+    """Take them all, or those that are named."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("files", nargs="*", help="names of pictures; all by default")
+    wanted = parser.parse_args().files
+    program = find_chromium()
+    if program is None:
+        parser.error("no browser: apt-get install chromium")
+    with (
+        tempfile.TemporaryDirectory() as name,
+        KafkaBroker(Path(name, "kafka")) as kafka,
+        RedisServer(Path(name, "redis")) as redis,
+        open_stage(kafka, redis, Path(name, "stage"), company=_COMPANY, replayed=True) as stage,
+        browser(program) as launched,
+    ):
+        for picture in PICTURES:
+            if not wanted or picture.file in wanted:
+                _take(launched, stage, picture)
+
+
+def _take(launched: Browser, stage: Stage, picture: Picture) -> None:
+    tab = Tab(launched, stage.home, picture.size, device_scale_factor=_SCALE)
+    tab.dress(picture.scheme, picture.size)
+    tab.visit(stage.path_of(picture.page))
+    tab.page.screenshot(path=_FOLDER / picture.file, animations="disabled")
+    tab.close()
+
+
+if __name__ == "__main__":
+    main()
