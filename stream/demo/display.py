@@ -51,16 +51,16 @@ class LineDisplay:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._due_s = 0.0
-        self._told_api = False
+        self._told_served = False
 
     def show(self, view: View) -> None:
         """Print what is new."""
         for change in view.story.fresh():
             if view.phase is Phase.LIVE:
                 self._print(change_line(change, view.story, view.currency))
-        if view.api is not None and not self._told_api:
-            self._told_api = True
-            self._print(f"the API answers at {view.api}{API_PATH}")
+        if view.served is not None and not self._told_served:
+            self._told_served = True
+            self._print(f"the console is at {view.served}/ and the API at {view.served}{API_PATH}")
         # In the live part the changes speak; the line says that all is well when there are none.
         if view.elapsed_s >= self._due_s:
             self._due_s = view.elapsed_s + _LINE_EVERY_S * (5 if view.phase is Phase.LIVE else 1)

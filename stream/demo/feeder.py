@@ -25,16 +25,23 @@ _RECORD_BYTES: Final = 100
 """What a record takes beyond its value, at most: key, lengths, and the head of a batch of its own."""
 _WAIT_S: Final = 0.05
 _DAY_MS: Final = 86_400_000
+_COUNTED_EVERY_MS: Final = 30 * _DAY_MS
+_COUNTED_WITHIN_MS: Final = 180 * _DAY_MS
+_COUNT_WAIT_S: Final = 1.5
+"""How long a count of the portfolio is waited for, at most."""
 _MS_PER_HOUR: Final = 3_600_000
 
 
 class Feeder:
     """Sends a company's records from a thread of its own.
 
-    The history goes out as fast as it is read: never more unread than the embedded broker keeps. Its end is a record
-    that nobody can read, so that there is a dead letter to look at, and the present moment for every partition. From
-    `go_live` on, the same company goes on, and every simulated midnight is told to all partitions: the day on which
-    an account becomes overdue comes without any event of its own.
+    The history goes out as fast as it is read: never more unread than the embedded broker keeps. In its last half-year
+    it comes to rest every thirty days, at one midnight of all partitions, until the portfolio is counted: a worker that
+    is given years in seconds compares accounts with those of long ago, and calls half of them key accounts.
+
+    Its end is a record that nobody can read, so that there is a dead letter to look at, and the present moment for
+    every partition. From `go_live` on, the same company goes on, and every simulated midnight is told to all
+    partitions: the day on which an account becomes overdue comes without any event of its own.
 
     Args:
         settings: of the worker.
@@ -48,6 +55,8 @@ class Feeder:
         """Records of the history, in all topics together; None until all are delivered."""
         self.processed = 0
         """Records that the worker has committed, as the demo last heard."""
+        self.counted_ms = 0
+        """The day that the portfolio was last counted on, as the demo last heard."""
         self.failure: str | None = None
         """Why nothing more is sent; None while all is well."""
         self.ended = False
@@ -97,9 +106,14 @@ class Feeder:
 
     def _send_history(self, sender: Sender) -> None:
         now_ms = epoch_ms(self._now)
+        rest_ms = _rest_after(now_ms - _COUNTED_WITHIN_MS)
         for record in self._records:
             if self._stopping.is_set():
                 return
+            if record.produced_ms >= rest_ms:
+                if self._unread_bytes:
+                    self._rest(sender, rest_ms)
+                rest_ms = _rest_after(record.produced_ms)
             if record.produced_ms >= now_ms:
                 # The first of the live part waits for its turn.
                 self._records = itertools.chain((record,), self._records)
@@ -142,10 +156,21 @@ class Feeder:
         place = record.topic, self._partition_of(record.key)
         self._unread_bytes[place] += len(record.value) + _RECORD_BYTES
         if self._unread_bytes[place] > _UNREAD_BYTES_MAX:
-            sender.flush()
-            while self.processed < sender.delivered and not self._stopping.wait(_WAIT_S):
-                pass
-            self._unread_bytes.clear()
+            self._let_read(sender)
+
+    def _rest(self, sender: Sender, moment_ms: int) -> None:
+        """Let all be processed, and the portfolio be counted as of a midnight."""
+        self._send_clock(sender, moment_ms)
+        self._let_read(sender)
+        deadline = time.monotonic() + _COUNT_WAIT_S
+        while self.counted_ms < moment_ms and time.monotonic() < deadline and not self._stopping.wait(_WAIT_S):
+            pass
+
+    def _let_read(self, sender: Sender) -> None:
+        sender.flush()
+        while self.processed < sender.delivered and not self._stopping.wait(_WAIT_S):
+            pass
+        self._unread_bytes.clear()
 
     def _partition_of(self, key: bytes) -> int:
         if (partition := self._partitions.get(key)) is None:
@@ -160,3 +185,8 @@ class Feeder:
     def _send_clock(sender: Sender, moment_ms: int) -> None:
         event = ClockAdvanced(event_id=f"clock-{moment_ms}", occurred_at=from_epoch_ms(moment_ms))
         sender.send(Line(0, 0, event.model_dump_json().encode(), InputTopic.ORDERS, None, moment_ms))
+
+
+def _rest_after(moment_ms: int) -> int:
+    """Give the midnight of the next rest."""
+    return (moment_ms // _COUNTED_EVERY_MS + 1) * _COUNTED_EVERY_MS

@@ -32,6 +32,8 @@ class Figures:
     """Accounts whose due day has come, or whose snapshot is not published yet."""
     clock_ms: int | None = None
     """The clock of the partition that is furthest behind; None before each has one."""
+    counted_ms: int = 0
+    """Beginning of the day that the portfolio was last counted on; 0 before the first."""
     tiers: Mapping[str, int] = field(default_factory=dict)
     """Accounts by tier."""
     levels: Mapping[str, int] = field(default_factory=dict)
@@ -65,6 +67,7 @@ def parse(text: str) -> Figures:
         lag_records=int(totals["lag_records"]),
         waiting=int(totals["due_accounts"] + totals["snapshots_pending"]),
         clock_ms=round(min(clocks) * _MS_PER_SECOND) if known else None,
+        counted_ms=round(totals["portfolio_as_of_timestamp_seconds"] * _MS_PER_SECOND),
         tiers=by_label["tier_accounts"],
         levels=by_label["churn_accounts"],
         refusals={reason: count for reason, count in by_label["dead_letters_total"].items() if count},

@@ -75,6 +75,9 @@ class Options:
             "topic_prefix": "demo.",
             "clock": "event",
             "future_tolerance_hours": str(AHEAD_DAYS_MAX * _HOURS_A_DAY),
+            # Two years pass in seconds, and the portfolio is counted all along: see the feeder.
+            "census_interval_seconds": "0",
+            "catch_up_commit_interval_ms": "200",
             "session_timeout_ms": str(_SESSION_TIMEOUT_MS),
             "max_poll_interval_ms": str(_SESSION_TIMEOUT_MS),
             "http_host": "127.0.0.1",

@@ -12,7 +12,7 @@ from stream.demo.story import OUTPUTS, Story
 from stream.demo.view import Phase, View
 
 API_PATH: Final = "/api/v1/portfolio"
-"""What the demo points at."""
+"""What the demo points at, beside the console."""
 _LATEST: Final = 5
 _NAME_CELLS: Final = 31
 

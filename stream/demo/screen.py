@@ -209,8 +209,8 @@ def _foot(view: View) -> RenderableType:
     grid.add_column(style="bright_black", no_wrap=True)
     grid.add_column(no_wrap=True, overflow="ellipsis")
     grid.add_row(" dead letters", Text(_refusal_words(view.figures.refusals)))
-    if view.api is not None:
-        grid.add_row(" API", Text(f"{view.api}{API_PATH}  {view.api}/api/v1/accounts?sort=value_at_stake"))
+    if view.served is not None:
+        grid.add_row(" console", Text.assemble((f"{view.served}/", "bold green"), f"  API {view.served}{API_PATH}"))
     grid.add_row(" worker", Text(f"{view.url}/metrics  {view.url}/readyz  Ctrl-C ends the demo"))
     return grid
 

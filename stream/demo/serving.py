@@ -1,4 +1,4 @@
-"""The view and the API of the demo, once its history is done: somebody may want to look closer."""
+"""The view, the API and the console of the demo, once its history is done: somebody may want to look closer."""
 
 import contextlib
 import json
@@ -36,7 +36,7 @@ class Serving:
 
     @property
     def url(self) -> str | None:
-        """Address of the API, without a path, once it answers for all accounts."""
+        """Address of console and API, without a path, once they answer for all accounts."""
         if not self._ready:
             self._ready = self._is_ready()
         return f"http://127.0.0.1:{self._port}" if self._ready else None

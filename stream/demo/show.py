@@ -147,7 +147,7 @@ class Demo:
                 self._first_event_s = self._first_event_s or now_s
             self._figures = figures
             self._meter.add(now_s, figures)
-            feeder.processed = figures.events
+            feeder.processed, feeder.counted_ms = figures.events, figures.counted_ms
         waiting = feeder.history_records is None or figures is None or figures.events < feeder.history_records
         if self.timing is None and waiting and now_s - self._moved_s > _STUCK_S:
             raise DemoError(f"nothing was processed for {_STUCK_S:.0f} s")
@@ -215,5 +215,5 @@ class Demo:
             hours_per_second=self._options.hours_per_second,
             currency=self._currency,
             url=f"http://127.0.0.1:{self._port}",
-            api=None if self._serving is None else self._serving.url,
+            served=None if self._serving is None else self._serving.url,
         )

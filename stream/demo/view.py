@@ -40,8 +40,8 @@ class View:
     currency: str
     url: str
     """Of the worker, without a path."""
-    api: str | None = None
-    """The same of the API; None before it answers."""
+    served: str | None = None
+    """The same of console and API; None before they answer."""
 
     @property
     def seconds_per_day(self) -> float:

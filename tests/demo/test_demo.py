@@ -110,7 +110,7 @@ def test_an_interrupt_ends_all(demo: subprocess.Popen[str], variables: Mapping[s
 
 
 @pytest.mark.parametrize("redis", ["redis-server", "stand-in"])
-def test_the_api_answers_once_the_history_is_done(
+def test_console_and_api_answer_once_the_history_is_done(
     variables: Mapping[str, str], tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, redis: str
 ) -> None:
     """On a real Redis where there is one, else on the stand-in; what was started for it ends with the demo."""

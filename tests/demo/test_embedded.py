@@ -79,10 +79,13 @@ def test_the_worker_comes_out_as_its_replay(deployment: Deployment, tmp_path: Pa
     assert worker.terminate() == 0
 
 
-def _feeder(settings: Settings, hours_per_second: float) -> Feeder:
+def _feeder(settings: Settings, hours_per_second: float, *, processed: int = 2**62) -> Feeder:
     now = datetime.now(UTC)
     spec = SimulationSpec(until=now.date(), accounts=60, days=60)
-    return Feeder(settings, Simulation(spec, 1), now, hours_per_second)
+    feeder = Feeder(settings, Simulation(spec, 1), now, hours_per_second)
+    # Nobody processes or counts anything here: unless a test says how much, nothing is waited for.
+    feeder.processed, feeder.counted_ms = processed, 2**62
+    return feeder
 
 
 @pytest.fixture
@@ -103,7 +106,7 @@ def test_no_more_is_unread_than_the_broker_keeps(
     """However long the history, the feeder waits for the worker before a partition holds more than it may."""
     limit_bytes = 5_000
     monkeypatch.setattr(feeding, "_UNREAD_BYTES_MAX", limit_bytes)
-    feeder = _feeder(deployment.settings, 1.0)
+    feeder = _feeder(deployment.settings, 1.0, processed=0)
     unread: Counter[tuple[str | None, int | None]] = Counter()
     total = 0
     feeder.start()
@@ -154,9 +157,43 @@ def test_the_company_goes_on_where_its_history_ended(deployment: Deployment, rea
     assert feeder.failure is None
     assert sorted(values) == sorted(one.value for one in itertools.islice(expected, len(values)))
     for number in range(PARTITIONS):
-        _, *later = [moment for partition, moment in clocks if partition == number]
-        assert later == sorted(later)
-        assert all(moment.endswith("T00:00:00Z") for moment in later[:2])
+        moments = [moment for partition, moment in clocks if partition == number]
+        assert moments == sorted(moments)
+        assert sum(not moment.endswith("T00:00:00Z") for moment in moments) == 1
+
+
+def test_the_history_rests_until_the_portfolio_is_counted(deployment: Deployment, reader: Consumer) -> None:
+    """Every thirty days all partitions hear of one midnight, and nothing follows before it is processed and counted."""
+    feeder = _feeder(deployment.settings, 1.0, processed=0)
+    feeder.counted_ms = 0
+    rests: dict[int, int] = {}
+    total = later = 0
+    feeder.start()
+    try:
+
+        def counted() -> bool:
+            nonlocal total, later
+            batch = reader.consume(10_000, 0.2)
+            for message in batch:
+                value = message.value() or b""
+                total += 1
+                if b"clock.advanced" in value:
+                    moment_ms = int(json.loads(value)["event_id"].removeprefix("clock-"))
+                    rests[moment_ms] = rests.get(moment_ms, 0) + 1
+                    later += moment_ms > feeder.counted_ms
+            if not batch:
+                # All of it has come to rest at one moment, which is counted only now.
+                assert later in {0, PARTITIONS}
+                feeder.processed, feeder.counted_ms, later = total, max(rests, default=0), 0
+            return feeder.history_records == total
+
+        eventually(counted, "the history is sent", interval_s=0)
+    finally:
+        feeder.stop()
+    *midnights, _ = sorted(rests)
+    assert len(midnights) in {2, 3}
+    assert all(moment % (30 * 86_400_000) == 0 for moment in midnights)
+    assert set(rests.values()) == {PARTITIONS}
 
 
 def test_the_company_lives_only_as_far_ahead_as_events_may_be_dated(
