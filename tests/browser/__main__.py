@@ -1,6 +1,7 @@
 """`python -m tests.browser` takes the pictures of the console that the documents show, of a simulated company.
 
-The company is the same each time; only its history ends on another day.
+An account's page is that of the key account with most at stake. The company is the same each time; only its history
+ends on another day.
 """
 
 import argparse
@@ -17,6 +18,8 @@ from tests.support.redis import RedisServer
 
 _FOLDER: Final = Path(__file__).resolve().parents[2] / "docs" / "images"
 _COMPANY: Final = Company(accounts=300, days=730, seed=1)
+_WEEKS: Final = 26
+"""As many as the page of an account looks back upon."""
 _SCALE: Final = 1.5
 
 
@@ -49,7 +52,7 @@ def main() -> None:
         tempfile.TemporaryDirectory() as name,
         KafkaBroker(Path(name, "kafka")) as kafka,
         RedisServer(Path(name, "redis")) as redis,
-        open_stage(kafka, redis, Path(name, "stage"), company=_COMPANY, replayed=True) as stage,
+        open_stage(kafka, redis, Path(name, "stage"), company=_COMPANY, replayed=True, weeks=_WEEKS) as stage,
         browser(program) as launched,
     ):
         for picture in PICTURES:
@@ -60,7 +63,7 @@ def main() -> None:
 def _take(launched: Browser, stage: Stage, picture: Picture) -> None:
     tab = Tab(launched, stage.home, picture.size, device_scale_factor=_SCALE)
     tab.dress(picture.scheme, picture.size)
-    tab.visit(stage.path_of(picture.page))
+    tab.visit(stage.path_of(picture.page, stage.most_at_stake()))
     tab.page.screenshot(path=_FOLDER / picture.file, animations="disabled")
     tab.close()
 

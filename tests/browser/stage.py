@@ -16,7 +16,6 @@ from stream.console.frame import PAGES
 from stream.console.gate import PREFIX
 from stream.portfolio.files import CUT_POINTS_FILE
 from stream.simulation import Simulation, SimulationSpec
-from stream.simulation.export import file_of, write_history
 from tests.support.broker import KafkaBroker
 from tests.support.deployment import Deployment
 from tests.support.polling import eventually
@@ -27,6 +26,7 @@ from tests.support.worker import WorkerProcess, run_command
 READ_KEY: Final = "r" * 40
 ADMIN_KEY: Final = "a" * 40
 _CURRENCY: Final = "EUR"
+_WEEK_MS: Final = 7 * 86_400_000
 SHOWN: Final = "ACC-000007"
 """An account that has something to show."""
 _PORT: Final = re.compile(r"the API on port (\d+)")
@@ -41,11 +41,19 @@ class Company(NamedTuple):
     days: int
     seed: int
 
-    def simulation(self) -> Simulation:
-        """Give its events."""
+    def write(self, folder: Path, weeks: int) -> list[Path]:
+        """Write its events to files, in order of time: one for each of the last weeks, one for all before."""
         until = (datetime.now(UTC) - timedelta(days=1)).date()
         spec = SimulationSpec(until=until, accounts=self.accounts, days=self.days, currency=_CURRENCY)
-        return Simulation(spec, self.seed)
+        last_ms = max(one.produced_ms for one in Simulation(spec, self.seed).history())
+        parts: list[list[bytes]] = [[] for _ in range(weeks + 1)]
+        for one in Simulation(spec, self.seed).history():
+            parts[max(0, weeks - (last_ms - one.produced_ms) // _WEEK_MS)].append(one.value)
+        folder.mkdir(parents=True)
+        paths = [folder / f"{number:02}.jsonl" for number in range(len(parts))]
+        for path, values in zip(paths, parts, strict=True):
+            path.write_bytes(b"".join(value + b"\n" for value in values))
+        return paths
 
 
 COMPANY: Final = Company(accounts=60, days=400, seed=7)
@@ -80,6 +88,10 @@ class Stage:
         found: dict[str, Any] = self.ask(f"accounts?{asked}&sort=revenue&descending=false&limit=1")["items"][0]
         return found
 
+    def most_at_stake(self) -> str:
+        """Name the key account with most to lose."""
+        return str(self.ask("accounts?tier=key&sort=value_at_stake&limit=1")["items"][0]["account_id"])
+
     def wait_seen(self, account_id: str) -> None:
         """Wait until an account can be seen."""
         eventually(lambda: self.ask(f"accounts/{account_id}"), f"{account_id} can be seen")
@@ -109,7 +121,13 @@ class Stage:
 
 @contextmanager
 def open_stage(
-    kafka: KafkaBroker, redis: RedisServer, folder: Path, *, company: Company = COMPANY, replayed: bool = False
+    kafka: KafkaBroker,
+    redis: RedisServer,
+    folder: Path,
+    *,
+    company: Company = COMPANY,
+    replayed: bool = False,
+    weeks: int = 0,
 ) -> Iterator[Stage]:
     """Build it, with a company whose history ended yesterday; it is up when all of that can be seen.
 
@@ -120,10 +138,9 @@ def open_stage(
         company: that is simulated.
         replayed: whether accounts are compared as at the end of a replay. It takes a while. A worker that is given a
             history at once counts the portfolio a few times only, and grades by what is there by then.
+        weeks: how many of the last weeks come one after the other, so that all of them can be looked back upon.
     """
-    history, cut_points = folder / "history", ""
-    write_history(company.simulation(), history)
-    files = [history / file_of(topic) for topic in InputTopic]
+    files, cut_points = company.write(folder / "history", weeks), ""
     if replayed:
         run_command({}, "replay", *map(str, files), "--out", str(folder / "replay"))
         cut_points = str(folder / "replay" / CUT_POINTS_FILE)
@@ -147,8 +164,9 @@ def open_stage(
         locked_house = deployment.process(
             "locked-house", "serve", api_read_keys=f"reader:{READ_KEY}", api_admin_keys=f"editor:{ADMIN_KEY}"
         ).start()
-        deployment.produce(*files, "--end-of-input")
-        deployment.wait_settled(worker)
+        for file in files:
+            deployment.produce(file, "--end-of-input")
+            deployment.wait_settled(worker)
         made = Stage(deployment, open_house, locked_house)
         eventually(lambda: made.ask("status").get("accounts") == company.accounts, "all can be seen")
         yield made
