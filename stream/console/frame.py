@@ -51,6 +51,7 @@ from stream.serving.errors import (
     EditUnavailableError,
     ServingError,
     TooManyClientsError,
+    TrialBusyError,
     ViewUnavailableError,
 )
 from stream.serving.problems import ProblemError
@@ -68,6 +69,7 @@ _ERRORS: Final[Mapping[type[Exception], str]] = {
     EditConflictError: "error.edit_conflict",
     EditRefusedError: "error.edit_refused",
     EditUnavailableError: "error.edit_unavailable",
+    TrialBusyError: "error.trial_busy",
     TooManyClientsError: "error.too_many_clients",
     ViewUnavailableError: "error.view_unavailable",
     QueryError: "error.query",

@@ -8,6 +8,7 @@ from models.outputs import (
     AccountRecovered,
     Cause,
     ChurnEvent,
+    ChurnLevel,
     ChurnReason,
     ChurnRiskChanged,
     Direction,
@@ -19,6 +20,11 @@ from stream.console.words import Words
 
 _COMPONENTS_TOLD: Final = 3
 _HUNDREDTHS: Final = 100
+
+
+KINDS: Final = ("up", "down", "risk_up", "risk_down", "lost", "back")
+"""Kinds of changes, as they are counted and filtered by."""
+_LEVELS: Final = tuple(ChurnLevel)
 
 
 class Told(NamedTuple):
@@ -48,6 +54,20 @@ def tell(event: TierChanged | ChurnEvent, words: Words, formats: Formats) -> Tol
             return Told(words("tell.recovered"), _churn_reason(event, words, formats), good=True)
         case _:
             assert_never(event)
+
+
+def kind_of(event: TierChanged | ChurnEvent) -> str:
+    """Give the kind of a change, one of `KINDS`."""
+    match event:
+        case TierChanged():
+            return "up" if _is_good(event.direction) else "down"
+        case AccountLost():
+            return "lost"
+        case AccountRecovered():
+            return "back"
+        case _:
+            before = event.previous_level or ChurnLevel.NONE
+            return "risk_up" if _LEVELS.index(event.level) > _LEVELS.index(before) else "risk_down"
 
 
 def reasons_text(reasons: Sequence[ChurnReason], words: Words) -> str:

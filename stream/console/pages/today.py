@@ -4,11 +4,11 @@ from collections import Counter
 from datetime import UTC, date, datetime
 from typing import Final, NamedTuple
 
-from models.outputs import AccountLost, AccountRecovered, ChurnLevel, Direction, Tier, TierChanged
+from models.outputs import ChurnLevel, Tier
 from models.snapshots import Snapshot
 from stream.console.frame import View, page, with_query
 from stream.console.parts import account_path, badge, link, node
-from stream.console.telling import action_text, risk_reason, tell
+from stream.console.telling import KINDS, action_text, kind_of, risk_reason, tell
 from stream.serving.queries import AccountQuery
 from stream.serving.results import Change, Group, Portfolio
 from stream.view.arrangement import Dimension, Sort
@@ -17,7 +17,6 @@ _CALLS: Final = 8
 _CHANGES_READ: Final = 200
 _CHANGES_SHOWN: Final = 12
 _AT_RISK: Final = frozenset({ChurnLevel.HIGH.value, ChurnLevel.MEDIUM.value})
-_KINDS: Final = ("up", "down", "risk_up", "risk_down", "lost", "back")
 
 
 class Changes(NamedTuple):
@@ -158,11 +157,11 @@ def _changes(view: View, found: Changes, owner: str | None) -> None:
         node("h2", words("today.changes"))
     else:
         node("h2", words("today.changes_of", day=formats.day(found.day)))
-    counted = Counter(_kind(one) for one in found.items)
+    counted = Counter(kind_of(one.event) for one in found.items)
     if not found.items:
         node("p", words("today.no_changes"), "soft")
     with node("p", None, "row soft"):
-        for kind in _KINDS:
+        for kind in KINDS:
             if counted[kind]:
                 node("span", words(f"today.counted.{kind}", number=formats.integer(counted[kind])))
     with node("ul", None, "changes"):
@@ -184,21 +183,6 @@ def _changes(view: View, found: Changes, owner: str | None) -> None:
     if owner is None and len(found.items) > _CHANGES_SHOWN:
         node("p", words("today.more", number=formats.integer(len(found.items) - _CHANGES_SHOWN)), "soft")
     view.stamp()
-
-
-def _kind(change: Change) -> str:
-    event = change.event
-    match event:
-        case TierChanged():
-            return "up" if event.direction in {Direction.ENTERED, Direction.PROMOTED} else "down"
-        case AccountLost():
-            return "lost"
-        case AccountRecovered():
-            return "back"
-        case _:
-            order = list(ChurnLevel)
-            before = event.previous_level or ChurnLevel.NONE
-            return "risk_up" if order.index(event.level) > order.index(before) else "risk_down"
 
 
 def _share(part: str, whole: str) -> float | None:
