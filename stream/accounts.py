@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from faust import Table
+from faust.tables import TableManager
 
 from models.state import AccountState
 from stream.engine import Engine
@@ -40,3 +41,12 @@ class AccountsTable(Table[str, AccountState]):
 
     def __delitem__(self, account_id: str) -> None:
         raise TypeError("accounts change by events only")
+
+
+class Tables(TableManager):
+    """Starts at once: Faust's own waits for a second in which further tables may be declared."""
+
+    async def on_start(self) -> None:
+        """Start the table, and what would recover it."""
+        await self._update_channels()
+        await self.recovery.start()

@@ -7,7 +7,7 @@ import faust
 from faust import Stream
 
 from models.events import InputTopic
-from stream.accounts import AccountsTable
+from stream.accounts import AccountsTable, Tables
 from stream.engine import Batch, Engine
 from stream.settings import Settings
 from stream.transport import BatchSchema, install
@@ -29,6 +29,7 @@ def build_app(settings: Settings, engine: Engine) -> faust.App:
         topic_disable_leader=True,
         worker_redirect_stdouts=False,
         store="memory://",
+        TableManager=Tables,
         # Two agents' batches in hand are enough: what waits, waits in the engine, where it is counted.
         stream_buffer_maxsize=2,
         autodiscover=False,

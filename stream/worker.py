@@ -75,7 +75,7 @@ async def _work(settings: Settings, engine: Engine) -> NoReturn:
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    # Faust waits for a second in its start, in which the group is joined and partitions are restored.
+    # The group is joined and partitions are restored while Faust starts.
     await engine.start()
     await app.start()
     await _until_stopped(settings, engine, stopped)

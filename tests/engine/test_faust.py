@@ -6,10 +6,12 @@ from typing import Final
 
 import faust
 import pytest
+from faust.tables import TableManager
 from faust.transport import base
 from faust.transport.consumer import Consumer as FaustConsumer
 from faust.transport.drivers import aiokafka as driver
 
+from stream.accounts import Tables
 from stream.transport import Consumer, Producer
 
 RELIED_ON: Final = "0.15."
@@ -73,3 +75,16 @@ def test_an_app_can_do_without_what_we_turn_off() -> None:
     assert app.conf.stream_wait_empty is False
     assert app.conf.web_enabled is False
     assert app.conf.stream_buffer_maxsize == 2
+
+
+def test_a_table_manager_starts_in_the_steps_that_ours_takes() -> None:
+    """All that ours leaves out is the second in which Faust's own waits for further tables."""
+    steps = [line.strip() for line in inspect.getsource(TableManager.on_start).splitlines()]
+
+    assert issubclass(Tables, TableManager)
+    assert steps[2:] == [
+        "await self.sleep(1.0)",
+        "if not self.should_stop:",
+        "await self._update_channels()",
+        "await self.recovery.start()",
+    ]
