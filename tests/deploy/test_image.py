@@ -230,3 +230,27 @@ def test_the_image_writes_where_a_volume_is(image: Sandbox) -> None:
 def test_the_image_has_good_settings(image: Sandbox) -> None:
     """With the variables of the worker's service, the image's settings and policy are usable."""
     assert "0.0.0.0" in _run(image, "check", **environment(SERVICES["worker"]))
+
+
+_SIGN_IN: Final = """
+import os
+from fastapi.testclient import TestClient
+from stream.serving.process import _application
+from stream.serving.services import Services
+from stream.settings import load_settings
+
+with TestClient(_application(Services.of(load_settings(os.environ)))) as client:
+    for path in ("/", "/console/assets/console.css"):
+        answer = client.get(path)
+        print(answer.status_code, answer.url.path, "account-health" in answer.text)
+"""
+
+
+def test_the_image_serves_the_console(image: Sandbox) -> None:
+    """With the variables of its service, and without Redis: whoever comes is led to sign in, and the style is there."""
+    shell = {"ACCOUNT_HEALTH_API_ADMIN_KEYS": f"me:{'k' * 32}"}
+    environ = environment(SERVICES["serve"], shell) | {"ACCOUNT_HEALTH_REDIS_URL": "redis://127.0.0.1:1/0"}
+
+    shown = image.run(["python", "-W", "ignore", "-c", _SIGN_IN], **environ)
+
+    assert shown.splitlines()[-2:] == ["200 /console/sign-in True", "200 /console/assets/console.css False"]
