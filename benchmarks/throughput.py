@@ -17,7 +17,7 @@ from benchmarks.orders import Dataset, yesterday
 from benchmarks.stand import Stand
 
 ACCOUNTS: Final = 20_000
-ORDERS: Final = 2_200_000
+ORDERS: Final = 3_300_000
 _WARM_UP_SHARE: Final = 0.2
 _RUN_TIMEOUT_SECONDS: Final = 300.0
 _MIB: Final = 1024

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from models.outputs import ChurnLevel, Tier
-from models.state import AccountState
+from models.state import UNPLANNED, AccountState
 
 FORMAT: Final = 1
 """The format written."""
@@ -71,6 +71,7 @@ def pack(state: AccountState) -> bytes:
     >>> unpack(pack(AccountState("A-1", revision=3))).revision
     3
     """
+    assert state.due_day != UNPLANNED, "a state is planned before it is packed"
     due_day = _NEVER_DUE if state.due_day is None else state.due_day
     flags = _SNAPSHOT_PENDING if state.revision > state.published_revision else 0
     tier_code, level_code = _TIER_CODE[state.tier], _LEVEL_CODE[state.churn_level]

@@ -18,6 +18,8 @@ RECENT_EVENTS_MAX: Final = 32
 """Event ids remembered for each input topic, the latest."""
 RECENT_EVENT_BYTES: Final = 12
 """Bytes of one remembered event: 8 of its id's hash, 4 of its content's."""
+UNPLANNED: Final = -1
+"""Stands for a due day that is not worked out yet; it is before a state is packed."""
 
 
 class ComponentPoints(msgspec.Struct, array_like=True, gc=False, frozen=True):
@@ -80,8 +82,11 @@ class ProfileState(msgspec.Struct, omit_defaults=True, gc=False, frozen=True):
     override_until_day: int | None = None
 
 
-class AccountState(msgspec.Struct, array_like=True, gc=False):
-    """Format 1. A day is a count of local days since 1970-01-01; money is in minor units."""
+class AccountState(msgspec.Struct, array_like=True, dict=True):
+    """Format 1. A day is a count of local days since 1970-01-01; money is in minor units.
+
+    What the core works out from the fields and keeps beside them in memory stands in `__dict__`: it is not packed.
+    """
 
     account_id: str
     incarnation: int = 0

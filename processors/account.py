@@ -4,7 +4,9 @@
 The state belongs to the caller and is changed in place. Same input, same output, always.
 """
 
-from typing import NamedTuple, assert_never
+from typing import assert_never
+
+import msgspec
 
 from models.events import (
     TOPIC_OF_TYPE,
@@ -19,18 +21,18 @@ from models.fields import SUM_MINOR_MAX
 from models.orders import CoreEvent, Order, order_of
 from models.outputs import Cause, OutputEvent
 from models.reasons import Outcome, RefusalReason
-from models.state import PRODUCT_LINES_MAX, AccountState, ErasedAccount, ProfileState
+from models.state import PRODUCT_LINES_MAX, UNPLANNED, AccountState, ErasedAccount, ProfileState
 from models.wire import Refusal
 from processors import publish, recent, support, windows
 from processors.context import AmountRangeError, Context, MissingRateError
-from processors.evaluation import evaluate, level_of, override_of, settle, tier_of
+from processors.evaluation import evaluate, level_of, override_of, plan, settle, tier_of
 from processors.profiles import profile_of
 from processors.windows import Movement
 
 CORRECTIONS = frozenset({"order.refunded", "order.cancelled"})
 
 
-class Step(NamedTuple):
+class Step(msgspec.Struct, frozen=True, gc=False):
     """What became of an account.
 
     `state` is None if the account is not (or no longer) known. `outcome` is None for a step of time and for a
@@ -53,6 +55,7 @@ def apply(  # noqa: PLR0913  # two moments: what time it is, and how far time ha
     now_ms: int = 0,
     clock_ms: int = 0,
     erased: ErasedAccount | None = None,
+    planned: bool = True,
 ) -> Step:
     """Apply one event to its account.
 
@@ -68,6 +71,7 @@ def apply(  # noqa: PLR0913  # two moments: what time it is, and how far time ha
         clock_ms: how far time had come before the event. Due days up to there come first even if nobody has looked
             yet, so that a late event finds the same account whenever time is noticed.
         erased: what is left of an erasure of this account, if there was one.
+        planned: whether the due day is worked out; else the caller has to `plan` before anybody reads it.
     """
     if not isinstance(event, Order) and isinstance(event, OrderEvent):
         event = order_of(event)
@@ -75,12 +79,9 @@ def apply(  # noqa: PLR0913  # two moments: what time it is, and how far time ha
         return Step(state, outcome=Outcome.ERASED)
     if isinstance(event, AccountErased):
         return _erase(state, event, erased, context, max(now_ms, clock_ms))
-    try:
-        read = _read(event, context)
-    except MissingRateError as error:
-        return Step(state, refusal=Refusal(RefusalReason.MISSING_RATE, str(error)))
-    except AmountRangeError as error:
-        return Step(state, refusal=Refusal(RefusalReason.INVALID_FIELD, str(error)))
+    read = _understood(event, context)
+    if isinstance(read, Refusal):
+        return Step(state, refusal=read)
     print_ = recent.fingerprint(event)
     if state is None:
         state = _fresh(event, erased, context)
@@ -89,10 +90,11 @@ def apply(  # noqa: PLR0913  # two moments: what time it is, and how far time ha
     elif not _fits(state, event, read, context):
         detail = f"a sum of the account would pass {SUM_MINOR_MAX} minor units"
         return Step(state, refusal=Refusal(RefusalReason.INVALID_FIELD, detail))
-    outputs = _catch_up(state, context.day_of(max(state.as_of_ms, event.occurred_ms, now_ms, clock_ms)), context)
     moment_ms = max(state.as_of_ms, event.occurred_ms, now_ms)
+    outputs = _catch_up(state, context.day_of(max(moment_ms, clock_ms)), context)
+    moment_ms = max(state.as_of_ms, moment_ms)
     # The event's own day too: where the clock goes back over midnight it may be the day after the moment's.
-    as_of_day = max(state.as_of_day, context.day_of(event.occurred_ms), context.day_of(moment_ms))
+    as_of_day = max(state.as_of_day, read.occurred_day, context.day_of(moment_ms))
     outputs += _adopt(state, moment_ms, as_of_day, context)
     cause = _cause(state, event, read, as_of_day, context)
     outcome = _take(state, event, read, as_of_day, context)
@@ -100,7 +102,9 @@ def apply(  # noqa: PLR0913  # two moments: what time it is, and how far time ha
     if outcome is not Outcome.APPLIED:
         cause = Cause.CORRECTION
     outputs += _conclude(state, moment_ms, as_of_day, publish.Trigger(cause, event.event_id), context)
-    return Step(state, tuple(outputs), outcome, changed=True)
+    if planned:
+        plan(state)
+    return Step(state, tuple(outputs), outcome, None, True)
 
 
 def advance(state: AccountState, now_ms: int, context: Context) -> Step:
@@ -112,6 +116,7 @@ def advance(state: AccountState, now_ms: int, context: Context) -> Step:
     day = context.day_of(now_ms)
     outputs = _catch_up(state, day, context)
     outputs += _adopt(state, max(state.as_of_ms, now_ms), max(state.as_of_day, day), context)
+    plan(state)
     return Step(state, tuple(outputs), changed=state.revision != revision)
 
 
@@ -124,29 +129,38 @@ def _fresh(event: CoreEvent, erased: ErasedAccount | None, context: Context) -> 
     )
 
 
-class _Read(NamedTuple):
+class _Read(msgspec.Struct, frozen=True, gc=False):
     """An event read against the policy, before it touches the state."""
 
     day: int
     """The local day on which it counts."""
+    occurred_day: int
+    """The local day on which it happened."""
     movement: Movement | None = None
     profile: ProfileState | None = None
 
 
+def _understood(event: CoreEvent, context: Context) -> _Read | Refusal:
+    try:
+        return _read(event, context)
+    except MissingRateError as error:
+        return Refusal(RefusalReason.MISSING_RATE, str(error))
+    except AmountRangeError as error:
+        return Refusal(RefusalReason.INVALID_FIELD, str(error))
+
+
 def _read(event: CoreEvent, context: Context) -> _Read:
     occurred_day = context.day_of(event.occurred_ms)
-    match event:
-        case Order(type="order.completed"):
-            return _Read(occurred_day, _movement(event, occurred_day, 1, 1, context))
-        case Order(ordered_ms=ordered_ms):
-            ordered_day = occurred_day if ordered_ms is None else context.day_of(ordered_ms)
-            if event.type == "order.refunded":
-                return _Read(occurred_day, _movement(event, ordered_day, -1, 0, context))
-            return _Read(ordered_day, _movement(event, ordered_day, -1, -1, context))
-        case ProfileUpdated():
-            return _Read(occurred_day, profile=profile_of(event, occurred_day, context))
-        case _:
-            return _Read(occurred_day)
+    if isinstance(event, Order):
+        if event.type == "order.completed":
+            return _Read(occurred_day, occurred_day, _movement(event, occurred_day, 1, 1, context))
+        ordered_day = occurred_day if event.ordered_ms is None else context.day_of(event.ordered_ms)
+        if event.type == "order.refunded":
+            return _Read(occurred_day, occurred_day, _movement(event, ordered_day, -1, 0, context))
+        return _Read(ordered_day, occurred_day, _movement(event, ordered_day, -1, -1, context))
+    if isinstance(event, ProfileUpdated):
+        return _Read(occurred_day, occurred_day, None, profile_of(event, occurred_day, context))
+    return _Read(occurred_day, occurred_day)
 
 
 def _movement(order: Order, rate_day: int, sign: int, orders: int, context: Context) -> Movement:
@@ -164,34 +178,32 @@ def _fits(state: AccountState, event: CoreEvent, read: _Read, context: Context) 
 def _take(state: AccountState, event: CoreEvent, read: _Read, as_of_day: int, context: Context) -> Outcome:
     """Change the data of the state; the evaluation follows."""
     horizon_start_day = _forget(state, as_of_day, context)
-    match event:
-        case Order():
-            assert read.movement is not None
-            inside = windows.add(state, read.day, read.movement, horizon_start_day)
-            if inside and event.product_lines:
-                _note_lines(state, event.product_lines, read.day)
-        case ProfileUpdated():
-            state.profile = read.profile
-            return Outcome.APPLIED
-        case AccountErased():
-            raise AssertionError("an erasure is no change of a state")
-        case _:
-            inside = support.record(state, event, read.day, horizon_start_day, context.service_cost_minor)
+    if isinstance(event, Order):
+        assert read.movement is not None
+        inside = windows.add(state, read.day, read.movement, horizon_start_day)
+        if inside and event.product_lines:
+            _note_lines(state, event.product_lines, read.day)
+    elif isinstance(event, ProfileUpdated):
+        state.profile = read.profile
+        return Outcome.APPLIED
+    else:
+        assert not isinstance(event, AccountErased), "an erasure is no change of a state"
+        inside = support.record(state, event, read.day, horizon_start_day, context.service_cost_minor)
     if not inside:
         return Outcome.TOO_LATE
     # A cancellation counts on a past day by nature; it is late when it comes late itself.
-    return Outcome.LATE if context.day_of(event.occurred_ms) < as_of_day else Outcome.APPLIED
+    return Outcome.LATE if read.occurred_day < as_of_day else Outcome.APPLIED
 
 
 def _note_lines(state: AccountState, lines: tuple[str, ...], day: int) -> None:
     """Note when product lines were ordered last; beyond the maximum the one ordered longest ago is forgotten."""
-    held = dict(state.product_lines)
+    held = state.product_lines
     for line in lines:
-        held[line] = max(day, held.get(line, day))
+        if held.get(line, -1) < day:
+            held[line] = day
     if len(held) > PRODUCT_LINES_MAX:
         latest = sorted(held.items(), key=lambda one: (-one[1], one[0]))[:PRODUCT_LINES_MAX]
-        held = dict(sorted(latest))
-    state.product_lines = held
+        state.product_lines = dict(sorted(latest))
 
 
 def _forgets(state: AccountState, as_of_day: int, context: Context) -> bool:
@@ -209,7 +221,8 @@ def _forgets(state: AccountState, as_of_day: int, context: Context) -> bool:
 
 def _forget(state: AccountState, as_of_day: int, context: Context) -> int:
     horizon_start_day = as_of_day - context.horizon_days + 1
-    windows.drop_before(state, horizon_start_day)
+    if state.days and state.days[0] < horizon_start_day:
+        windows.drop_before(state, horizon_start_day)
     if state.product_lines and min(state.product_lines.values()) < horizon_start_day:
         state.product_lines = {line: day for line, day in state.product_lines.items() if day >= horizon_start_day}
     if state.support_days or state.surveys or state.open_tickets:
@@ -234,14 +247,19 @@ def _catch_up(state: AccountState, last_day: int, context: Context) -> list[Outp
     A due day is evaluated under new cut points at once; what they alone did is found out if the tier changed.
     """
     outputs: list[OutputEvent] = []
+    last_due_day = UNPLANNED
     if state.configuration != context.configuration:
         outputs += _conclude(state, state.as_of_ms, state.as_of_day, publish.Trigger(Cause.CONFIGURATION), context)
-    while (due_day := state.due_day) is not None and due_day <= last_day:
+    if state.due_day == UNPLANNED and last_day <= state.as_of_day:
+        # Nothing is due on the day of the last evaluation.
+        return outputs
+    while (due_day := plan(state)) is not None and due_day <= last_day:
+        assert due_day > last_due_day, "a due day that does not grow would never end"
+        last_due_day = due_day
         moment_ms = max(state.as_of_ms, context.start_of_day_ms(due_day))
         # Where the clock goes back over midnight, a moment after the day's first may belong to the day before.
         as_of_day = max(state.as_of_day, due_day, context.day_of(moment_ms))
         outputs += _conclude(state, moment_ms, as_of_day, publish.Trigger(Cause.TIME), context)
-        assert state.due_day is None or state.due_day > due_day, "a due day that does not grow would never end"
     return outputs
 
 

@@ -9,6 +9,8 @@ signals add is declared judgement too (policy `churn`): no public data links the
 import math
 from typing import Final, NamedTuple
 
+import msgspec
+
 from models.outputs import ChurnLevel, ChurnReason
 from models.state import AccountState
 from processors import scorecard, support
@@ -41,7 +43,7 @@ class Signals(NamedTuple):
 NO_SIGNALS: Final = Signals(0, 0, 0, 0, satisfaction_down=False, competitive_pressure=False)
 
 
-class Assessed(NamedTuple):
+class Assessed(msgspec.Struct, frozen=True, gc=False):
     """What is known of an account's loyalty as of a day."""
 
     risk: int | None

@@ -4,11 +4,13 @@ This is what every event pays for. What only a reader wants to know beside it is
 """
 
 from bisect import bisect_left
-from typing import Final, NamedTuple
+from typing import Final
+
+import msgspec
 
 from models.fields import SUM_MINOR_MAX
 from models.outputs import ChurnLevel, Tier
-from models.state import AccountState, ProfileState
+from models.state import UNPLANNED, AccountState, ProfileState
 from processors import churn, classes, scorecard, support, tiers, windows
 from processors.churn import Assessed
 from processors.context import Card, Context
@@ -18,6 +20,7 @@ from processors.vetoes import Facts, held_down
 from processors.windows import Rhythm
 
 _WEEK: Final = 7
+_PLAN: Final = "plan"
 
 
 # A lookup costs a tenth of what an enumeration's call does.
@@ -35,7 +38,7 @@ def level_of(state: AccountState) -> ChurnLevel | None:
     return _LEVELS[state.churn_level]
 
 
-class Evaluation(NamedTuple):
+class Evaluation(msgspec.Struct, frozen=True, gc=False):
     """What an account is as of a day."""
 
     as_of_day: int
@@ -53,7 +56,8 @@ class Evaluation(NamedTuple):
     """Name of the veto that holds the tier down."""
     overridden: bool
     assessed: Assessed
-    due_day: int | None
+    base_day: int
+    """See `scorecard.base_day_of`."""
 
 
 def evaluate(state: AccountState, as_of_day: int, context: Context) -> Evaluation:
@@ -98,12 +102,12 @@ def evaluate(state: AccountState, as_of_day: int, context: Context) -> Evaluatio
         veto,
         override is not None,
         assessed,
-        _due_day(state, rhythm, earned, assessed, base_day, as_of_day, context),
+        base_day,
     )
 
 
 def settle(state: AccountState, evaluation: Evaluation, as_of_ms: int, context: Context) -> None:
-    """Write an evaluation into the state."""
+    """Write an evaluation into the state; `plan` has to follow before the due day is read."""
     graded, earned, assessed = evaluation.graded, evaluation.earned, evaluation.assessed
     state.earned_tier = earned.tier
     state.below_since_days = list(earned.below_since_days)
@@ -112,7 +116,8 @@ def settle(state: AccountState, evaluation: Evaluation, as_of_ms: int, context: 
     _note_loss(state, evaluation, context)
     state.churn_level = assessed.level
     state.risk = assessed.risk
-    state.due_day = evaluation.due_day
+    state.due_day = UNPLANNED
+    state.__dict__[_PLAN] = evaluation, context
     state.as_of_day = evaluation.as_of_day
     state.as_of_ms = as_of_ms
     state.configuration = context.configuration
@@ -123,6 +128,17 @@ def settle(state: AccountState, evaluation: Evaluation, as_of_ms: int, context: 
     state.year_orders = evaluation.year.orders
     state.parts = graded.plan.mask
     state.revision += 1
+
+
+def plan(state: AccountState) -> int | None:
+    """Work out the due day of the last evaluation, unless that is done.
+
+    Apart from it, as most accounts have several events before anybody asks: nothing is due on the day of evaluation.
+    """
+    if state.due_day == UNPLANNED:
+        evaluation, context = state.__dict__.pop(_PLAN)
+        state.due_day = _due_day(state, evaluation, context)
+    return state.due_day
 
 
 def _within(minor: int) -> int:
@@ -136,13 +152,8 @@ def year_of(state: AccountState, context: Context) -> Year:
     if context.service_cost_minor and state.support_days:
         counts = support.counts(state, state.support_days[-1].day, context.horizon_days)
         service_cost = support.service_cost(counts, context.service_cost_minor)
-    return Year(
-        sum(state.revenue_minor),
-        sum(state.orders),
-        sum(state.costed_revenue_minor),
-        sum(state.cost_minor),
-        service_cost,
-    )
+    known = windows.totals(state)
+    return Year(known.revenue_minor, known.orders, known.costed_revenue_minor, known.cost_minor, service_cost)
 
 
 def lifetime_profit_minor(state: AccountState) -> int | None:
@@ -151,16 +162,10 @@ def lifetime_profit_minor(state: AccountState) -> int | None:
     return costed - cost - state.lifetime_service_cost_minor if costed != 0 or cost != 0 else None
 
 
-def _due_day(  # noqa: PLR0913, PLR0917  # what an evaluation knows already
-    state: AccountState,
-    rhythm: Rhythm,
-    earned: Standing,
-    assessed: Assessed,
-    base_day: int,
-    as_of_day: int,
-    context: Context,
-) -> int | None:
-    """Give the earliest day after `as_of_day` on which time alone could change something."""
+def _due_day(state: AccountState, evaluation: Evaluation, context: Context) -> int | None:
+    """Give the earliest day after an evaluation on which time alone could change something."""
+    as_of_day, base_day = evaluation.as_of_day, evaluation.base_day
+    rhythm, earned, assessed = evaluation.rhythm, evaluation.earned, evaluation.assessed
     slow = base_day + ((as_of_day - base_day) // _WEEK + 1) * _WEEK
     edges = [
         tiers.next_edge_day(context.tiers, earned),

@@ -16,10 +16,11 @@ from models.codec import by_header, grade, header, level_of, pack, tier_of, unpa
 from models.events import AccountEvent
 from models.orders import CoreEvent
 from models.snapshots import Snapshot
-from models.state import AccountState, ErasedAccount
+from models.state import UNPLANNED, AccountState, ErasedAccount
 from processors.account import Step, advance, apply
 from processors.context import Context
 from processors.due import DueDays
+from processors.evaluation import plan
 from processors.snapshots import snapshot
 
 NEVER: Final = -1
@@ -140,6 +141,13 @@ class Partition:
 
     def get(self, account_id: str) -> AccountState | None:
         """Read an account, with what is not committed yet. Do not change it."""
+        state = self._latest(account_id)
+        if state is not None:
+            plan(state)
+        return state
+
+    def _latest(self, account_id: str) -> AccountState | None:
+        """Give an account whose due day may not be worked out yet."""
         state = self._unpacked.get(account_id)
         if state is not None or account_id in self._touched:
             return state
@@ -153,10 +161,10 @@ class Partition:
         one moves nothing.
         """
         account_id = event.account_id
-        state = self.get(account_id)
+        state = self._latest(account_id)
         due_day = None if state is None else state.due_day
         mark = self.erasure_of(account_id)
-        step = apply(state, event, self.context, now_ms=now_ms, clock_ms=self.clock_ms, erased=mark)
+        step = apply(state, event, self.context, now_ms=now_ms, clock_ms=self.clock_ms, erased=mark, planned=False)
         if step.refusal is None:
             self.clock_ms = max(self.clock_ms, now_ms or event.occurred_ms)
         if step.erased is not None:
@@ -242,6 +250,9 @@ class Partition:
 
     def changes(self) -> Changes:
         """Pack what was touched since the last commit."""
+        for state in self._touched.values():
+            if state is not None:
+                plan(state)
         return Changes(
             {account_id: None if state is None else pack(state) for account_id, state in self._touched.items()},
             dict(self._newly_erased),
@@ -289,10 +300,13 @@ class Partition:
             self.snapshots_pending.discard(account_id)
             return
         self._unpacked[account_id] = state
-        if state.due_day != due_day:
-            self._moved.setdefault(account_id, due_day)
-            if state.due_day is not None and state.due_day < self._first_moved_to:
-                self._first_moved_to = state.due_day
+        if state.due_day != due_day or due_day == UNPLANNED:
+            if due_day != UNPLANNED:
+                self._moved.setdefault(account_id, due_day)
+            # Not worked out yet, it is a later day than that of the account.
+            earliest_day = state.as_of_day + 1 if state.due_day == UNPLANNED else state.due_day
+            if earliest_day is not None and earliest_day < self._first_moved_to:
+                self._first_moved_to = earliest_day
         if state.revision > state.published_revision:
             self.snapshots_pending.add(account_id)
         else:
@@ -315,7 +329,7 @@ class Partition:
         """Note the due days that have changed: once for all events of an account."""
         for account_id, noted_day in self._moved.items():
             state = self._touched[account_id]
-            due_day = None if state is None else state.due_day
+            due_day = None if state is None else plan(state)
             if due_day != noted_day:
                 self._due.remove(account_id, noted_day)
                 self._due.add(account_id, due_day)

@@ -161,7 +161,7 @@ class _ReturnCurve:
         self._shift, self._scale = curve.shift, curve.scale
 
     def log_odds(self, rhythm: Rhythm, recent: tuple[int, int], day: int) -> float:  # noqa: ARG002  # as the others
-        order_days, first_day, last_day = rhythm
+        order_days, first_day, last_day = rhythm.order_days, rhythm.first_day, rhythm.last_day
         assert first_day is not None
         assert last_day is not None
         exposure = self._alpha + (day - first_day)
@@ -188,7 +188,7 @@ class _Logistic:
         self._short_most, self._long_most = logistic.recent_most
 
     def log_odds(self, rhythm: Rhythm, recent: tuple[int, int], day: int) -> float:
-        order_days, first_day, last_day = rhythm
+        order_days, first_day, last_day = rhythm.order_days, rhythm.first_day, rhythm.last_day
         assert first_day is not None
         assert last_day is not None
         orders, silence, age, overdue = self._weights

@@ -8,13 +8,15 @@ import math
 from bisect import bisect_left
 from collections.abc import Sequence
 from operator import mul, sub
-from typing import Final, NamedTuple
+from typing import Final
+
+import msgspec
 
 from models.portfolio import PARTS_COUNT
 from models.state import AccountState, ComponentPoints, ProfileState, SurveyAnswer
 from processors import support
 from processors.context import Card, Context, Plan, Ratio
-from processors.windows import Rhythm
+from processors.windows import Rhythm, order_days, totals
 
 FULL_SCORE: Final = 10_000
 """The best score, in hundredths."""
@@ -58,7 +60,7 @@ _LEAST_GROWTH: Final = 1 / 6
 _GROWTH_SPAN: Final = 4 / 6
 
 
-class Year(NamedTuple):
+class Year(msgspec.Struct, frozen=True, gc=False):
     """Sums over the longest window, in minor units."""
 
     revenue_minor: int
@@ -68,7 +70,7 @@ class Year(NamedTuple):
     service_cost_minor: int
 
 
-class Graded(NamedTuple):
+class Graded(msgspec.Struct, frozen=True, gc=False):
     """A score and what it was made of."""
 
     score: int | None
@@ -164,8 +166,7 @@ def parts_of(  # noqa: PLR0913, PLR0917  # what an evaluation knows already
         parts[11] = share * FULL_PART
     if has_ordered:
         parts[9] = _tenure(base_day_of(state, rhythm), slow, context.tenure_days)
-        if len(state.days) >= context.regularity_days_min:
-            parts[10] = _regularity(state, context.regularity_days_min)
+        parts[10] = _regularity(state, context.regularity_days_min)
     if state.surveys:
         parts[12] = satisfaction(state.surveys, slow, context.satisfaction_half_life_days)
     if context.support_feed or state.support_days or state.open_tickets:
@@ -300,16 +301,18 @@ def _tenure(base_day: int, slow: int, tenure_days: float) -> float:
 
 
 def _regularity(state: AccountState, days_min: int) -> float | None:
-    days = state.days
-    if min(state.orders) <= 0:
-        days = [day for day, orders in zip(days, state.orders, strict=True) if orders > 0]
-        if len(days) < days_min:
-            return None
+    days = order_days(state)
+    if len(days) < days_min:
+        return None
     count = len(days) - 1
     total = days[-1] - days[0]
-    gaps = list(map(sub, days[1:], days))
+    if days is state.days:
+        squares = totals(state).squared_gaps
+    else:
+        gaps = list(map(sub, days[1:], days))
+        squares = sum(map(mul, gaps, gaps))
     # The coefficient of variation by integers: sqrt(n Σg² − (Σg)²) / Σg.
-    spread = count * sum(map(mul, gaps, gaps)) - total * total
+    spread = count * squares - total * total
     return max(0.0, 1.0 - math.sqrt(spread) / total) * FULL_PART
 
 

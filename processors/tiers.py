@@ -1,6 +1,8 @@
 """Tiers: promotion at once, demotion after a dwell time below the leave bound, and no flapping between."""
 
-from typing import Final, NamedTuple
+from typing import Final
+
+import msgspec
 
 from models.outputs import Direction, Tier
 from processors.context import TierTerms
@@ -10,7 +12,7 @@ LADDER: Final = (Tier.KEY, Tier.GROWTH, Tier.STANDARD, Tier.BASIC)
 _PLACE: Final = {tier: place for place, tier in enumerate(LADDER)}
 
 
-class Standing(NamedTuple):
+class Standing(msgspec.Struct, frozen=True, gc=False):
     """An account's tier by its score, and since when its score is below each leave bound (key, growth, standard)."""
 
     tier: Tier | None

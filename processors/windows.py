@@ -4,13 +4,18 @@ A window of N days as of day D is [D − N + 1, D]. Integers only: floats drift 
 """
 
 from bisect import bisect_left
+from operator import mul, sub
 from typing import Final, NamedTuple
+
+import msgspec
 
 from models.fields import SUM_MINOR_MAX
 from models.state import AccountState
 
 BLOCK_DAYS: Final = 30
 """Days are also counted in blocks: block b begins with day 30 b."""
+_TOTALS: Final = "totals"
+_is_positive: Final = (0).__lt__
 
 
 class WindowSums(NamedTuple):
@@ -22,12 +27,48 @@ class WindowSums(NamedTuple):
     cost_minor: int
 
 
-class Movement(NamedTuple):
+class Movement(msgspec.Struct, frozen=True, gc=False):
     """What one order event adds to its day; cancellations and refunds are negative."""
 
     revenue_minor: int
     orders: int
     cost_minor: int | None
+
+
+class Totals(msgspec.Struct, gc=False):
+    """What the whole horizon adds up to: kept up to date by what comes and goes, never packed."""
+
+    revenue_minor: int
+    orders: int
+    costed_revenue_minor: int
+    cost_minor: int
+    order_days: int
+    """Days with more orders than cancellations."""
+    squared_gaps: int
+    """Sum of the squares of the gaps between neighbouring days."""
+
+
+def totals(state: AccountState) -> Totals:
+    """Add up the days that a state holds; O(days) the first time, and no more as long as it stays in memory.
+
+    >>> state = AccountState("A")
+    >>> _ = [add(state, day, Movement(100, 1, 60), horizon_start_day=0) for day in (1, 5, 2)]
+    >>> totals(state).revenue_minor, totals(state).squared_gaps
+    (300, 10)
+    """
+    known: Totals | None = state.__dict__.get(_TOTALS)
+    if known is None:
+        days = state.days
+        gaps = list(map(sub, days[1:], days))
+        known = state.__dict__[_TOTALS] = Totals(
+            sum(state.revenue_minor),
+            sum(state.orders),
+            sum(state.costed_revenue_minor),
+            sum(state.cost_minor),
+            sum(map(_is_positive, state.orders)),
+            sum(map(mul, gaps, gaps)),
+        )
+    return known
 
 
 def sums(state: AccountState, as_of_day: int, window_days: int) -> WindowSums:
@@ -58,19 +99,26 @@ def sums(state: AccountState, as_of_day: int, window_days: int) -> WindowSums:
 
 def fits(state: AccountState, day: int, movement: Movement) -> bool:
     """Tell whether every sum that a movement goes into stays within `SUM_MINOR_MAX`."""
-    revenue, _, cost = movement
-    index = bisect_left(state.days, day)
-    on_day = index < len(state.days) and state.days[index] == day
+    revenue, cost = movement.revenue_minor, movement.cost_minor
     costed = 0 if cost is None else revenue
-    sums_after = (
+    cost = cost or 0
+    lifetime = (
         state.lifetime_revenue_minor + revenue,
         state.lifetime_costed_revenue_minor + costed,
-        state.lifetime_cost_minor + (cost or 0),
-        (state.revenue_minor[index] if on_day else 0) + revenue,
-        (state.costed_revenue_minor[index] if on_day else 0) + costed,
-        (state.cost_minor[index] if on_day else 0) + (cost or 0),
+        state.lifetime_cost_minor + cost,
     )
-    return max(map(abs, sums_after)) <= SUM_MINOR_MAX
+    if not -SUM_MINOR_MAX <= min(lifetime) <= max(lifetime) <= SUM_MINOR_MAX:
+        return False
+    days = state.days
+    index = bisect_left(days, day)
+    if index == len(days) or days[index] != day:
+        return True
+    on_day = (
+        state.revenue_minor[index] + revenue,
+        state.costed_revenue_minor[index] + costed,
+        state.cost_minor[index] + cost,
+    )
+    return -SUM_MINOR_MAX <= min(on_day) <= max(on_day) <= SUM_MINOR_MAX
 
 
 def add(state: AccountState, day: int, movement: Movement, horizon_start_day: int) -> bool:
@@ -78,7 +126,7 @@ def add(state: AccountState, day: int, movement: Movement, horizon_start_day: in
 
     Older movements count in the lifetime figures only. Of older orders the rhythm sees those that come in order.
     """
-    revenue, orders, cost = movement
+    revenue, orders, cost = movement.revenue_minor, movement.orders, movement.cost_minor
     state.lifetime_orders += orders
     state.lifetime_revenue_minor += revenue
     costed = 0 if cost is None else revenue
@@ -88,35 +136,71 @@ def add(state: AccountState, day: int, movement: Movement, horizon_start_day: in
         if orders > 0:
             _note_old_order_day(state, day)
         return False
+    cost = cost or 0
+    known = totals(state)
     days = state.days
     index = bisect_left(days, day)
     if index == len(days) or days[index] != day:
+        known.squared_gaps += _squares_gained(days, index, day)
         days.insert(index, day)
-        for column in _columns(state)[1:]:
-            column.insert(index, 0)
-    state.revenue_minor[index] += revenue
-    state.orders[index] += orders
-    state.costed_revenue_minor[index] += costed
-    state.cost_minor[index] += cost or 0
-    if not any(column[index] for column in _columns(state)[1:]):
+        state.revenue_minor.insert(index, revenue)
+        state.orders.insert(index, orders)
+        state.costed_revenue_minor.insert(index, costed)
+        state.cost_minor.insert(index, cost)
+        known.order_days += orders > 0
+    else:
+        held = state.orders[index]
+        state.revenue_minor[index] += revenue
+        state.orders[index] = held + orders
+        state.costed_revenue_minor[index] += costed
+        state.cost_minor[index] += cost
+        known.order_days += (held + orders > 0) - (held > 0)
+    known.revenue_minor += revenue
+    known.orders += orders
+    known.costed_revenue_minor += costed
+    known.cost_minor += cost
+    if not (
+        state.orders[index]
+        or state.revenue_minor[index]
+        or state.costed_revenue_minor[index]
+        or state.cost_minor[index]
+    ):
         # What was undone leaves no trace.
         for column in _columns(state):
             del column[index]
+        known.squared_gaps -= _squares_gained(days, index, day)
     return True
+
+
+def _squares_gained(days: list[int], index: int, day: int) -> int:
+    """Give what a day adds to the squares of the gaps when it comes between its neighbours."""
+    before = day - days[index - 1] if index > 0 else 0
+    after = days[index] - day if index < len(days) else 0
+    # (before + after)² was there already, but not at an end.
+    return -2 * before * after if before and after else before * before + after * after
 
 
 def drop_before(state: AccountState, horizon_start_day: int) -> None:
     """Forget the days older than the horizon, keeping what the rhythm and the block that it begins in need of them."""
-    count = bisect_left(state.days, horizon_start_day)
+    days = state.days
+    count = bisect_left(days, horizon_start_day)
     if count == 0:
         return
-    for day, revenue, orders in zip(state.days[:count], state.revenue_minor, state.orders, strict=False):
+    known = totals(state)
+    for day, revenue, orders in zip(days[:count], state.revenue_minor, state.orders, strict=False):
         if orders > 0:
+            known.order_days -= 1
             _note_old_order_day(state, day)
         if day // BLOCK_DAYS > state.old_block:
             state.old_block, state.old_block_revenue_minor, state.old_block_orders = day // BLOCK_DAYS, 0, 0
         state.old_block_revenue_minor += revenue
         state.old_block_orders += orders
+    known.revenue_minor -= sum(state.revenue_minor[:count])
+    known.orders -= sum(state.orders[:count])
+    known.costed_revenue_minor -= sum(state.costed_revenue_minor[:count])
+    known.cost_minor -= sum(state.cost_minor[:count])
+    gaps = list(map(sub, days[1 : count + 1], days))
+    known.squared_gaps -= sum(map(mul, gaps, gaps))
     for column in _columns(state):
         del column[:count]
 
@@ -131,7 +215,7 @@ def next_edge_day(days: list[int], as_of_day: int, window_days: int) -> int | No
     return days[index] + window_days if index < len(days) else None
 
 
-class Rhythm(NamedTuple):
+class Rhythm(msgspec.Struct, frozen=True, gc=False):
     """The order days of a lifetime: how many, the first and the last."""
 
     order_days: int
@@ -141,13 +225,19 @@ class Rhythm(NamedTuple):
 
 def rhythm(state: AccountState) -> Rhythm:
     """Count the days with an order: those of the horizon exactly, those before as they were noted."""
-    days = state.days
-    if days and min(state.orders) <= 0:
-        days = [day for day, orders in zip(days, state.orders, strict=True) if orders > 0]
+    days = order_days(state)
     if not days:
         return Rhythm(state.old_order_days, state.old_first_order_day, state.old_last_order_day)
     first_day = state.old_first_order_day
     return Rhythm(state.old_order_days + len(days), days[0] if first_day is None else first_day, days[-1])
+
+
+def order_days(state: AccountState) -> list[int]:
+    """Give the days of the horizon with an order, ascending. Do not change the list."""
+    days = state.days
+    if totals(state).order_days == len(days):
+        return days
+    return [day for day, orders in zip(days, state.orders, strict=True) if orders > 0]
 
 
 def _columns(state: AccountState) -> tuple[list[int], ...]:

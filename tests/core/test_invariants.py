@@ -5,7 +5,7 @@ from typing import Any
 
 from hypothesis import given
 
-from models.codec import header, pack
+from models.codec import header, pack, unpack
 from models.events import CsatAnswered, OrderCompleted, TicketOpened
 from models.orders import order_of
 from models.outputs import ChurnLevel, OutputEvent, Tier, TierChanged
@@ -23,6 +23,7 @@ from processors.context import Context
 from processors.recent import fingerprint, seen
 from processors.snapshots import snapshot
 from processors.support import SupportKind
+from processors.windows import order_days, rhythm, totals
 from tests.core.histories import FIRST, Arrival, histories, policies, portfolios
 from tests.support.portfolios import Portfolio
 from tests.support.scenario import ACCOUNT, DAY_MS, make_event, play, policy_of, read_event
@@ -72,6 +73,17 @@ def test_every_collection_of_the_state_is_bounded(
         assert state.due_day is None or state.due_day > state.as_of_day
         for recent in (state.recent_orders, state.recent_support, state.recent_profiles):
             assert len(recent) <= RECENT_EVENTS_MAX * RECENT_EVENT_BYTES
+
+
+@given(policies(), histories(), portfolios())
+def test_what_is_kept_beside_a_state_equals_what_it_holds(
+    policy: Policy, history: list[Arrival], counted: Portfolio
+) -> None:
+    """Totals that were kept up to date from the first event on are those of a state that was just unpacked."""
+    for state, _, _ in walk(policy, history, counted):
+        again = unpack(pack(state))
+        assert totals(state) == totals(again)
+        assert (rhythm(state), order_days(state)) == (rhythm(again), order_days(again))
 
 
 @given(policies(), histories(), portfolios(), portfolios())

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from models.fields import epoch_ms
 from models.policy import Policy
-from processors.account import advance, apply
+from processors.account import Step, advance, apply
 from processors.context import Context
 from processors.snapshots import snapshot
 from tests.core.test_spec_tiers import BOUNDS, CUTS, ONLY_REVENUE
@@ -146,7 +146,7 @@ def test_another_revision_of_the_same_policy_is_the_same_policy() -> None:
     revision = played.held.revision
     played.context = Context(quiet(revision=2), cuts=CUTS)
 
-    assert advance(played.held, 0, played.context) == (played.held, (), None, None, False, None)
+    assert advance(played.held, 0, played.context) == Step(played.held)
     assert played.held.revision == revision
 
 
