@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import pytest
 import redis.asyncio
-from confluent_kafka import Producer
+from confluent_kafka import OFFSET_END, Producer, TopicPartition
 
 from models.events import InputTopic
 from stream.serving.errors import ServingError
@@ -25,7 +25,7 @@ from tests.support.polling import eventually
 from tests.support.redis import RedisServer
 from tests.support.sending import send
 from tests.support.snapshots import churn_change, snapshot, tier_change
-from tests.support.topics import latest, read_topic
+from tests.support.topics import latest, quiet_admin, read_topic
 from tests.support.worker import WorkerProcess, run_command
 
 _COMMIT_S: Final = 30.0
@@ -184,6 +184,27 @@ def test_one_command_builds_the_view_anew(deploy: Deploy, own_redis: RedisServer
     assert len(held(own_redis, deployment)) == 500
     publisher.publish({"A7": None})
     eventually(lambda: len(held(own_redis, deployment)) == 499, "the process goes on")
+
+
+def test_months_say_since_when_they_are_complete(deploy: Deploy, own_redis: RedisServer) -> None:
+    """Built while the topic has all churn events they always were; built later, only since then."""
+    deployment = deploy()
+    topic = deployment.settings.topics.churn_risk
+    Publisher(deployment).publish({"A": snapshot("A")}, ("A", churn_change("A", 1, lost=True)))
+    view = deployment.process("view", "view").start().wait_ready()
+    wait_complete(own_redis, deployment, view, 1)
+    eventually(lambda: ask(own_redis, deployment, "churn_months").months, "the loss is counted")
+    assert ask(own_redis, deployment, "churn_months").complete_since is None
+
+    admin = quiet_admin(deployment.settings)
+    count = len(admin.list_topics(topic, timeout=10).topics[topic].partitions)
+    for trimmed in admin.delete_records([TopicPartition(topic, one, OFFSET_END) for one in range(count)]).values():
+        trimmed.result(10)
+    run_command(deployment.variables, "view", "--once", "--rebuild")
+
+    found = ask(own_redis, deployment, "churn_months")
+    assert found.complete_since is not None
+    assert found.months == ()
 
 
 @pytest.mark.parametrize("reason", ["schema", "topic", "away", "position"])
