@@ -64,7 +64,7 @@ def profits(events: list[dict[str, Any]], last: int) -> dict[str, int]:
 PRICES: Final = ("amount", "cost")
 
 
-def abc(values: Mapping[str, int]) -> dict[str, str]:
+def abc(values: Mapping[str, int], a: Fraction = Fraction(4, 5), b: Fraction = Fraction(19, 20)) -> dict[str, str]:
     """Walk down from the largest; equal accounts hold the same place."""
     total = sum(value for value in values.values() if value > 0)
     classes: dict[str, str] = {}
@@ -78,7 +78,7 @@ def abc(values: Mapping[str, int]) -> dict[str, str]:
             classes[name] = "C"
         else:
             share = Fraction(larger, total)
-            classes[name] = "A" if share < Fraction(4, 5) else "B" if share < Fraction(19, 20) else "C"
+            classes[name] = "A" if share < a else "B" if share < b else "C"
     return classes
 
 

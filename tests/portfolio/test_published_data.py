@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
+from fractions import Fraction
 from functools import cache, partial
 from pathlib import Path
 from typing import Final
@@ -11,7 +12,7 @@ import pytest
 
 from models.codec import NO_BUDGET, NO_PROFIT, pack, unpack
 from models.policy import Classes
-from models.portfolio import KNOTS_MAX, decode_census, encode_census, encode_cut_points
+from models.portfolio import KNOTS_MAX, CutPoints, decode_census, encode_census, encode_cut_points
 from processors import classes
 from processors.account import advance
 from processors.portfolio import ranking
@@ -56,6 +57,23 @@ def test_abc_by_revenue_equals_the_batch_for_every_account(of: Of, name: str) ->
         assert cuts.revenue is not None
         assert cuts.revenue.class_accounts == tuple(map(list(expected.values()).count, "ABC"))
     assert set(expected.values()) == set("ABC")
+
+
+@pytest.mark.parametrize(("a", "b"), [(0.5, 0.75), (0.05, 0.999)])
+def test_abc_goes_by_the_bounds_of_the_policy(of: Of, a: float, b: float) -> None:
+    """Other shares of the total than the default ones draw other bounds, by revenue and by profit."""
+    found = of("AdventureWorks resellers")
+    policy = Classes(abc_a=a, abc_b=b)
+    cuts = cut_points(found.censuses, 1, policy)
+    shares = Fraction(str(a)), Fraction(str(b))
+    revenues = year_revenue(found)
+    profits = batch.profits(found.events, found.last_day)
+
+    states = {name: one for name, one in found.states.items() if name in revenues}
+    by_revenue = {name: classes.abc(cuts.revenue, one.year_revenue_minor) for name, one in states.items()}
+    by_profit = {name: classes.abc(cuts.profit, one.year_profit_minor) for name, one in states.items()}
+    assert by_revenue == batch.abc(revenues, *shares) != batch.abc(revenues)
+    assert by_profit == batch.abc(profits, *shares) != batch.abc(profits)
 
 
 def test_abc_by_profit_equals_the_batch_for_every_reseller(of: Of) -> None:
@@ -195,8 +213,32 @@ def test_a_large_portfolio_is_described_within_the_stated_error(
             assert found == pytest.approx(expected, abs=revenue.rank_error)
     assert merged.revenue is not None
     assert exact.revenue is not None
+    _check_classes(exact, merged, histories, last_day)
     for name in ("q50", "q99", "a_from", "b_from"):
         assert getattr(merged.revenue, name) == pytest.approx(getattr(exact.revenue, name), rel=2 * RELATIVE_ERROR)
+
+
+def _check_classes(exact: CutPoints, merged: CutPoints, histories: dict[str, batch.History], last_day: int) -> None:
+    """Compare ABC and RFM of every account: exact, and but for those at a bound also of buckets."""
+    first = last_day - batch.YEAR_DAYS + 1
+    sums = {name: one.within(first, last_day) for name, one in histories.items()}
+    revenues = {name: revenue for name, (revenue, orders) in sums.items() if orders > 0}
+    by_revenue, scores = batch.abc(revenues), batch.rfm(histories, last_day)
+    differ = 0
+    for cuts in (exact, merged):
+        assert cuts.revenue is not None
+        assert cuts.rfm is not None
+        bounds = [cuts.revenue.a_from, cuts.revenue.b_from, *cuts.rfm.revenue_minor]
+        for name, revenue in revenues.items():
+            recency = last_day - histories[name].order_days()[-1]
+            cell = classes.rfm(cuts.rfm, recency, sums[name][1], revenue)
+            assert cell is not None
+            if (classes.abc(cuts.revenue, revenue), cell[:3]) != (by_revenue[name], scores[name]):
+                differ += 1
+                near = min(abs(revenue - bound) / bound for bound in bounds if bound)
+                assert cuts is merged
+                assert near <= 2 * RELATIVE_ERROR
+    assert differ < 0.05 * len(revenues)
 
 
 def over_the_wire(census: Counted) -> Counted:
