@@ -1,8 +1,10 @@
 """Calm: noise flips no tier, and no account is moved by what another one orders before its own next look."""
 
 from itertools import pairwise
+from random import Random
 from typing import Final
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -137,3 +139,62 @@ def _packed(partition: Partition, account_id: str) -> bytes:
     state = partition.get(account_id)
     assert state is not None
     return pack(state)
+
+
+ACCOUNTS: Final = 500
+YEAR_DAYS: Final = 365
+
+
+def _company(seed: int) -> Partition:
+    """Five hundred accounts after a year: how much and how often they order is spread as in published histories."""
+    chance = Random(seed)
+    partition = Partition(Context(Policy(reporting_currency="EUR")))
+    for number in range(ACCOUNTS):
+        usual, gap_days = chance.lognormvariate(4, 1), chance.uniform(15, 90)
+        day = chance.uniform(0, gap_days)
+        while day < YEAR_DAYS:
+            amount = f"{usual * chance.lognormvariate(0, 0.4):.2f}"
+            fields = {"order_id": "O", "amount": amount, "currency": "EUR"}
+            at_ms = (FIRST + int(day)) * DAY_MS
+            partition.apply(make_event(f"A-{number}", "order.completed", f"{day}", at_ms, **fields))
+            day += gap_days * chance.lognormvariate(0, 0.3)
+    return partition
+
+
+def _month_after(partition: Partition) -> dict[str, set[str]]:
+    """Let a month pass, the portfolio counted each day, with cut points that were gone by before; gives all tiers."""
+    tiers: dict[str, set[str]] = {}
+    for day in range(31):
+        now_ms = (FIRST + YEAR_DAYS + day) * DAY_MS
+        list(partition.tick(now_ms, 10_000))
+        partition.commit(partition.changes())
+        partition.context = partition.context.with_cuts(_counted(partition, day + 10))
+        for name in partition.account_ids():
+            state = partition.get(name)
+            assert state is not None
+            tiers.setdefault(name, set()).add(state.tier or "")
+    return tiers
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_large_order_moves_one_account_in_a_hundred_within_a_month_at_most(seed: int) -> None:
+    """A peer orders a hundred times what it usually does: beside what would have been, nearly nobody is elsewhere."""
+    tiers = {}
+    for ordered in (False, True):
+        partition = _company(seed)
+        for version in (1, 2):
+            partition.commit(partition.changes())
+            partition.context = partition.context.with_cuts(_counted(partition, version))
+            partition.refresh()
+            list(partition.tick((FIRST + YEAR_DAYS) * DAY_MS, 10_000))
+        if ordered:
+            state = partition.get("A-0")
+            assert state is not None
+            amount = f"{100 * state.lifetime_revenue_minor / state.lifetime_orders / 100:.2f}"
+            large = {"order_id": "O", "amount": amount, "currency": "EUR"}
+            partition.apply(make_event("A-0", "order.completed", "large", (FIRST + YEAR_DAYS) * DAY_MS, **large))
+        tiers[ordered] = _month_after(partition)
+
+    moved = {name for name, held in tiers[False].items() if tiers[True][name] != held} - {"A-0"}
+    assert len(set().union(*tiers[False].values())) >= 4
+    assert len(moved) <= ACCOUNTS // 100
