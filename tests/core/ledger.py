@@ -199,6 +199,8 @@ class Ledger:
         return {one: severity for one, severity in self.tickets.items() if as_of_day - self.since[one] < kept}
 
     def _service_cost(self, signs: list[Sign]) -> int:
+        if not signs or not self.policy.support.service_cost:
+            return 0
         prices = {f"opened {severity}": cost for severity, cost in self.policy.support.service_cost.items()}
         scale = 10 ** minor_digits(self.policy.reporting_currency)
         return sum(round(Fraction(prices.get(sign.name, Decimal(0))) * scale) for sign in signs)

@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from decimal import Decimal, localcontext
 from fractions import Fraction
+from functools import lru_cache
 from itertools import pairwise
 from typing import Final, NamedTuple
 
@@ -48,6 +49,7 @@ class Rhythm(NamedTuple):
         return math.ceil(max(Fraction(policy.churn.lost_days), Fraction(str(policy.churn.lost_gaps)) * self.gap))
 
 
+@lru_cache(maxsize=10_000)
 def exact(value: float) -> Fraction:
     """Read a number of the policy as it is written there."""
     return Fraction(str(value))
@@ -73,7 +75,8 @@ def quantile(values: Sequence[int], share: Fraction) -> Fraction:
     return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
 
 
-def contribution(peers: Sequence[int], value: int) -> Fraction | None:
+@lru_cache(maxsize=1000)
+def contribution(peers: tuple[int, ...], value: int) -> Fraction | None:
     """Score a figure among peers in whole hundredths: half by rank, half by size."""
     if not peers:
         return None
@@ -110,7 +113,7 @@ def ranked_profit(policy: Policy, year: Figures, *, knew_costs: bool) -> int | N
 def slow_day(base: int, day: int, rest: int | None) -> int:
     """Give the last day of a whole week since the base day, not after the day of rest."""
     counted = day if rest is None else min(day, rest)
-    return base + 7 * math.floor(Fraction(counted - base, 7))
+    return base + 7 * ((counted - base) // 7)
 
 
 def measure(
@@ -205,28 +208,40 @@ class Scored(NamedTuple):
 def score(policy: Policy, profile: ProfileUpdated | None, found: Measures, portfolio: Portfolio | None) -> Scored:
     """Weigh the parts that are known, each component as much as of its parts is."""
     card, weights = scorecard(policy, profile)
-    shares = dict.fromkeys(NAMES, Fraction(1))
-    if portfolio is not None:
-        shares = dict(zip(NAMES, map(exact, portfolio.part_shares), strict=True))
-    weighed: list[tuple[Fraction, int | None]] = []
-    missing = Fraction(0)
-    for name, parts in PARTS.items():
-        weight = Fraction(getattr(weights, name))
-        known = [value for one in parts if (value := found[one]) is not None]
-        missing += sum((weight * shares[one] / len(parts) for one in parts if found[one] is None), Fraction(0))
-        mean = _hundredths(sum(known, Fraction(0)) / len(known)) if known else None
-        weighed.append((weight * len(known) / len(parts), mean))
-    effective = sum((weight for weight, _ in weighed), Fraction(0))
-    total = Fraction(sum(weights.model_dump().values())) if policy.scorecard.missing == "zero" else effective
-    anything = total > 0 and any(mean is not None for _, mean in weighed)
-    points = tuple(weight * (mean or 0) / total if anything else Fraction(0) for weight, mean in weighed)
+    shares = None if portfolio is None else portfolio.part_shares
+    present = tuple(name for name in NAMES if found[name] is not None)
+    held = tuple(getattr(weights, name) for name in PARTS)
+    known, missing = _weights_of(held, shares, present)
+    means = []
+    for parts in PARTS.values():
+        values = [value for one in parts if (value := found[one]) is not None]
+        means.append(_hundredths(sum(values, Fraction(0)) / len(values)) if values else None)
+    effective = sum(known, Fraction(0))
+    total = Fraction(sum(held)) if policy.scorecard.missing == "zero" else effective
+    anything = total > 0 and any(mean is not None for mean in means)
+    points = tuple(
+        weight * (mean or 0) / total if anything else Fraction(0) for weight, mean in zip(known, means, strict=True)
+    )
     return Scored(
         math.floor(sum(points, Fraction(0)) + Fraction(1, 2)) if anything else None,
         float(round(effective / (effective + missing), 4)) if effective else 0.0,
-        tuple(mean for _, mean in weighed),
+        tuple(means),
         points,
         card,
     )
+
+
+@lru_cache(maxsize=1000)
+def _weights_of(
+    weights: tuple[int, ...], shares: tuple[float, ...] | None, present: tuple[str, ...]
+) -> tuple[tuple[Fraction, ...], Fraction]:
+    """Give what each component weighs by its known parts, and what the others would, as far as others have them."""
+    have = dict(zip(NAMES, map(exact, shares or (1.0,) * len(NAMES)), strict=True))
+    known, missing = [], Fraction(0)
+    for weight, parts in zip(weights, PARTS.values(), strict=True):
+        known.append(Fraction(weight * sum(one in present for one in parts), len(parts)))
+        missing += sum((weight * have[one] / len(parts) for one in parts if one not in present), Fraction(0))
+    return tuple(known), missing
 
 
 def _hundredths(value: Fraction) -> int:
