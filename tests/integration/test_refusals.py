@@ -95,6 +95,7 @@ def test_what_does_not_fit_the_state_that_was_left(deploy: Deploy, tmp_path: Pat
     )
     assert "raise `revision`" in line
 
+    deployment.dismiss(worker)
     _reset_offset(deployment, admin, names.support, 3)
     line = refusal(worker, policy_file=str(newer))
     assert f"the group's offset of {names.support} [0] is 3, the state's is 0" in line

@@ -167,6 +167,7 @@ def test_a_lost_state_begins_again_only_with_outputs_made_anew(done: Deployment)
     shown = _run(done, "show")
     refused = done.worker("worker-1").start()
     assert refused.wait(TIMEOUT_S) == 1
+    done.dismiss(refused)
 
     begun = _run(done, "reset", "--to", "beginning", "--yes")
 
