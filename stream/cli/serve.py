@@ -1,10 +1,10 @@
-"""`account-health serve`: the API."""
+"""`account-health serve`: the API and the console."""
 
 from stream.cli.shell import settings_or_exit
 
 
 def serve() -> None:
-    """Serve the API: accounts, portfolio, changes as they happen, and changes of profiles.
+    """Serve the API and the console: accounts, portfolio, changes as they happen, and changes of profiles.
 
     Without a key only this machine is served.
     """

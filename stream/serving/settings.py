@@ -149,5 +149,8 @@ class ServingSettings(BaseSettings):
         " may do what is as it is with the API.",
     )
     console_pages: int = Field(
-        200, ge=1, le=10_000, description="Pages that are open at once in one process, at most; more are refused."
+        100,
+        ge=1,
+        le=10_000,
+        description="Pages that are open at once in one process, at most; more are refused. One takes up to 2 MB.",
     )
