@@ -1,6 +1,7 @@
 """Words: every language says everything, and every name that a page can meet has words."""
 
 import ast
+import re
 import string
 from enum import StrEnum
 from pathlib import Path
@@ -37,6 +38,7 @@ KINDS: dict[str, type[StrEnum]] = {
     "dimension": Dimension,
 }
 SOURCES = sorted(Path(pages.__file__).parent.parent.rglob("*.py"))
+_KEY = re.compile(r"[a-z_]+(\.[a-z_]+)+")
 _ASKING = {"words", "count", "section", "_card"}
 
 
@@ -47,7 +49,7 @@ def asked_in(source: str) -> set[str]:
         if isinstance(call, ast.Call):
             name = getattr(call.func, "attr", getattr(call.func, "id", ""))
             texts = [one.value for one in call.args[:2] if isinstance(one, ast.Constant) and isinstance(one.value, str)]
-            found |= {text for text in texts if name in _ASKING and "." in text}
+            found |= {text for text in texts if name in _ASKING and _KEY.fullmatch(text)}
     return found
 
 
