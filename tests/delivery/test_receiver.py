@@ -153,7 +153,8 @@ def test_what_is_signed_and_no_event_is_a_bad_request(receiver: Receiver) -> Non
         signature = Webhook(SECRET).sign("x", at, body.decode())
         headers = {"webhook-id": "x", "webhook-timestamp": str(int(at.timestamp())), "webhook-signature": signature}
         assert receiver.post(headers, body) == 400
-    assert receiver.post({"content-length": "1048577"}, b"") == 413
+    for unread in ({"content-length": "1048577"}, {"content-length": "-1"}, {"transfer-encoding": "chunked"}):
+        assert receiver.post(unread, b"") == 413
     assert receiver.kept() == {}
 
 
@@ -171,6 +172,17 @@ def test_a_request_that_was_cut_off_is_not_taken_for_a_forgery(receiver: Receive
     assert receiver.log == ["INFO a request was cut off"] * 2
     assert receiver.kept() == {}
     assert receiver.post(headers, body) == 204
+
+
+def test_a_script_in_an_id_stays_data(receiver: Receiver) -> None:
+    """Neither the log nor an answer holds it as it is; the event is kept unchanged."""
+    account_id = "<script>alert(1)</script>\nINFO kept"
+    request = prepare(hook(), published(account_id))
+
+    assert receiver.post({**request.headers, **signed(hook(), request, datetime.now(UTC))}, request.body) == 204
+    assert receiver.kept() == {account_id: [7]}
+    assert len(receiver.log) == 1
+    assert "<" not in receiver.log[0]
 
 
 def test_a_receiver_takes_both_keys_while_they_change(tmp_path: Path) -> None:
