@@ -10,6 +10,8 @@ from stream.console.parts import node
 
 _WIDTH: Final = 640
 _LEFT, _RIGHT, _TOP, _BOTTOM = 44, 12, 12, 24
+_TEXT_ROOM: Final = 90
+"""Between two places that are written, so that their texts do not touch."""
 
 
 class Line(NamedTuple):
@@ -67,7 +69,7 @@ def line_chart(  # noqa: PLR0913  # a chart has that many properties, all by nam
             y = up(value)
             node("line", None, "axis", x1=_LEFT, x2=_WIDTH - _RIGHT, y1=y, y2=y)
             node("text", value_text(value), x=_LEFT - 8, y=y + 4, text_anchor="end")
-        for at, anchor in _written(len(places)):
+        for at, anchor in _written([across(one) for one in places]):
             node("text", place_texts[at], x=across(places[at]), y=height - 6, text_anchor=anchor)
         for line in lines:
             _draw_line(line, [across(one) for one in places], up)
@@ -110,9 +112,14 @@ def _scale(low: float, high: float, first: float, last: float) -> Callable[[floa
     return lambda value: first + (value - low) / width * (last - first)
 
 
-def _written(count: int) -> list[tuple[int, str]]:
-    """Give which places are written, and which side of the text is there."""
-    if count == 1:
+def _written(places: Sequence[float]) -> list[tuple[int, str]]:
+    """Give which places are written, and which side of the text is there: the ends, and the middle if it has room.
+
+    >>> _written([44.0, 300.0, 628.0]), _written([44.0, 600.0, 628.0]), _written([44.0])
+    ([(0, 'start'), (1, 'middle'), (2, 'end')], [(0, 'start'), (2, 'end')], [(0, 'start')])
+    """
+    last, middle = len(places) - 1, len(places) // 2
+    if last == 0:
         return [(0, "start")]
-    ends = [(0, "start"), (count - 1, "end")]
-    return ends if count == 2 else [ends[0], (count // 2, "middle"), ends[1]]  # noqa: PLR2004  # both ends
+    has_room = min(places[middle] - places[0], places[last] - places[middle]) >= _TEXT_ROOM
+    return [(0, "start"), *([(middle, "middle")] if has_room else []), (last, "end")]
