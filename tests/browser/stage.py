@@ -56,7 +56,7 @@ class Company(NamedTuple):
         return paths
 
 
-COMPANY: Final = Company(accounts=60, days=400, seed=7)
+COMPANY: Final = Company(accounts=40, days=400, seed=7)
 """Large enough for every tier, and for names and owners of every kind."""
 
 
