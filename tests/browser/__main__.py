@@ -13,7 +13,7 @@ from playwright.sync_api import Browser
 
 from tests.browser.stage import Company, Stage, open_stage
 from tests.support.broker import KafkaBroker
-from tests.support.browser import DESK, PHONE, Scheme, Size, Tab, browser, find_chromium
+from tests.support.browser import DESK, Scheme, Tab, browser, find_chromium
 from tests.support.redis import RedisServer
 
 _FOLDER: Final = Path(__file__).resolve().parents[2] / "docs" / "images"
@@ -24,19 +24,17 @@ _SCALE: Final = 1.5
 
 
 class Picture(NamedTuple):
-    """One picture, and how the page is seen on it."""
+    """One picture, and the page that it is of."""
 
     file: str
     page: str
     scheme: Scheme = "light"
-    size: Size = DESK
 
 
 PICTURES: Final = (
     Picture("console-today.png", "today"),
     Picture("console-account.png", "account"),
     Picture("console-portfolio.png", "portfolio", "dark"),
-    Picture("console-phone.png", "today", size=PHONE),
 )
 
 
@@ -61,8 +59,8 @@ def main() -> None:
 
 
 def _take(launched: Browser, stage: Stage, picture: Picture) -> None:
-    tab = Tab(launched, stage.home, picture.size, device_scale_factor=_SCALE)
-    tab.dress(picture.scheme, picture.size)
+    tab = Tab(launched, stage.home, device_scale_factor=_SCALE)
+    tab.dress(picture.scheme, DESK)
     tab.visit(stage.path_of(picture.page, stage.most_at_stake()))
     tab.page.screenshot(path=_FOLDER / picture.file, animations="disabled")
     tab.close()

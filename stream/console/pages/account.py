@@ -58,10 +58,6 @@ def _draw(view: View, found: AccountDetail) -> None:
                 _profile(view, one)
 
 
-def _card(view: View, key: str, one: Snapshot) -> "_Card":
-    return _Card(view, key, one)
-
-
 class _Card:
     """A card with a heading, which ends with as of when its figures are."""
 
@@ -144,7 +140,7 @@ def _stat(view: View, name: str, value: str, detail: str) -> None:
 def _chart(view: View, found: AccountDetail) -> None:
     words, formats, one = view.words, view.formats, found.snapshot
     points = _points(found)
-    with _card(view, "account.over_time", one):
+    with _Card(view, "account.over_time", one):
         if len(points) == 1:
             node("p", words("account.one_point"), "soft")
         with node("p", None, "row small"):
@@ -192,7 +188,7 @@ def _chart_text(view: View, points: list[ScorePoint]) -> str:
 
 def _components(view: View, one: Snapshot) -> None:
     words, formats = view.words, view.formats
-    with _card(view, "account.components", one):
+    with _Card(view, "account.components", one):
         if one.scorecard is not None:
             node("p", words("account.scorecard", name=one.scorecard), "soft small")
         with (
@@ -235,7 +231,7 @@ def _component(view: View, part: Component) -> None:
 
 def _windows(view: View, one: Snapshot) -> None:
     words, formats = view.words, view.formats
-    with _card(view, "account.windows", one):
+    with _Card(view, "account.windows", one):
         names = ("window", "revenue", "orders", "profit", "service_cost", "coverage")
         columns = [
             {
@@ -277,7 +273,7 @@ def _windows(view: View, one: Snapshot) -> None:
 
 def _history(view: View, found: AccountDetail) -> None:
     words, formats = view.words, view.formats
-    with _card(view, "account.history", found.snapshot):
+    with _Card(view, "account.history", found.snapshot):
         if not found.history:
             node("p", words("account.no_history"), "soft")
         with node("ol", None, "changes"):
@@ -306,7 +302,7 @@ def _numbers(view: View, event: TierChanged | ChurnEvent, currency: str) -> None
 
 
 def _actions(view: View, one: Snapshot) -> None:
-    with _card(view, "account.actions", one):
+    with _Card(view, "account.actions", one):
         if not one.actions:
             node("p", view.words("account.no_actions"), "soft")
         with node("ul", None, "changes"):
@@ -326,7 +322,7 @@ def _facts(rows: list[tuple[str, str]]) -> None:
 
 def _risk(view: View, one: Snapshot) -> None:
     words, formats, churn = view.words, view.formats, one.churn
-    with _card(view, "account.churn", one):
+    with _Card(view, "account.churn", one):
         with node("p", None, "row"):
             badge("churn_level", churn.level, words.name("churn_level", churn.level))
             node("span", risk_reason(churn, words, formats))
@@ -344,7 +340,7 @@ def _classes(view: View, one: Snapshot) -> None:
     words, formats, classes, among = view.words, view.formats, one.classes, one.portfolio
     rfm = classes.rfm
     types = words("tell.comma").join(words.name("account_type", kind) for kind in classes.account_types)
-    with _card(view, "account.classes", one):
+    with _Card(view, "account.classes", one):
         _facts(
             [
                 (words("account.abc_revenue"), classes.abc_revenue or "–"),
@@ -362,7 +358,7 @@ def _classes(view: View, one: Snapshot) -> None:
 
 def _support(view: View, one: Snapshot) -> None:
     words, formats, support = view.words, view.formats, one.support
-    with _card(view, "account.support", one):
+    with _Card(view, "account.support", one):
         _facts(
             [
                 (words("account.open"), formats.integer(support.open)),
@@ -375,7 +371,7 @@ def _support(view: View, one: Snapshot) -> None:
 
 def _profile(view: View, one: Snapshot) -> None:
     words, formats, profile = view.words, view.formats, one.profile
-    with _card(view, "account.profile", one):
+    with _Card(view, "account.profile", one):
         if profile is None:
             node("p", words("account.no_profile"), "soft")
             return
