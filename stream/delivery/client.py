@@ -3,11 +3,13 @@
 import asyncio
 import email.utils
 import json
+import math
 import ssl
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from http import HTTPStatus
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import TracebackType
 from typing import Final, NamedTuple, Self, assert_never
 
@@ -30,6 +32,7 @@ RETRY_AFTER_SECONDS_MAX: Final = 3600.0
 """A destination that asks for more is asked again after so long."""
 _TOKEN_SECONDS: Final = 1800.0
 """For how long a token is used whose life its issuer does not say."""
+_TOKEN_CHARACTERS_MAX: Final = 8192
 _TOKEN_MARGIN_SECONDS: Final = 60.0
 _TOKEN_PAUSE_SECONDS: Final = 60.0
 """Between two requests for a token: Zoho gives ten in ten minutes."""
@@ -86,6 +89,8 @@ class DestinationClient:
             limits=httpx.Limits(max_connections=destination.parallel_accounts + 1),
             # Uncompressed: a small answer must not become a large one here.
             headers={"user-agent": f"account-health/{version()}", "accept-encoding": "identity"},
+            # None is kept: the jar would grow by whatever a destination sets.
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
         )
         self._lock = asyncio.Lock()
         self._token: str | None = None
@@ -180,10 +185,8 @@ class DestinationClient:
             )
             headers = {"content-type": "application/x-www-form-urlencoded", "accept": "application/json"}
             response, body = await self._exchange("POST", url, headers, str(form).encode())
-            try:
-                found = json.loads(body)
-                token, lives = str(found["access_token"]), float(found.get("expires_in", _TOKEN_SECONDS))
-            except (ValueError, KeyError, TypeError):
+            read = _read_token(body)
+            if read is None:
                 raise _FailedError(
                     Answer(
                         AttemptOutcome.UNAUTHORISED,
@@ -191,9 +194,25 @@ class DestinationClient:
                         response.status_code,
                         retry_after_seconds(response.headers.get("retry-after"), self._now()),
                     )
-                ) from None
+                )
+            token, lives = read
             self._token, self._token_until = token, self._monotonic() + max(lives - _TOKEN_MARGIN_SECONDS, 1.0)
             return token
+
+
+def _read_token(body: bytes) -> tuple[str, float] | None:
+    """Read an access token and for how many seconds it lives; None if there is none that a header can hold.
+
+    One that a header cannot hold would be quoted by the error that says so.
+    """
+    try:
+        found = json.loads(body)
+        token, lives = found["access_token"], float(found.get("expires_in", _TOKEN_SECONDS))
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
+        return None
+    if not isinstance(token, str) or not 0 < len(token) <= _TOKEN_CHARACTERS_MAX or not math.isfinite(lives):
+        return None
+    return (token, lives) if token.isascii() and token.isprintable() else None
 
 
 def retry_after_seconds(value: str | None, now: datetime) -> float | None:
@@ -212,7 +231,7 @@ def retry_after_seconds(value: str | None, now: datetime) -> float | None:
     else:
         try:
             moment = email.utils.parsedate_to_datetime(value)
-        except ValueError:
+        except (ValueError, OverflowError):
             return None
         seconds = (moment - now).total_seconds() if moment.tzinfo is not None else 0.0
     return min(max(seconds, 0.0), RETRY_AFTER_SECONDS_MAX)

@@ -197,5 +197,5 @@ def _is_accepted(destination: Destination, status: int, body: bytes) -> bool:
 def _zoho_status(body: bytes) -> Any:
     try:
         return json.loads(body)["data"][0]["status"]
-    except (ValueError, KeyError, IndexError, TypeError):
+    except (ValueError, KeyError, IndexError, TypeError, RecursionError):
         return None

@@ -51,7 +51,15 @@ def test_an_event_is_posted(serve: Serve) -> None:
     assert (received.method, received.path) == ("POST", "/in")
     assert received.headers["user-agent"].startswith("account-health/")
     assert received.headers["webhook-id"] == "A-1/0/churn/7"
-    assert "cookie" not in received.headers
+
+
+def test_no_cookie_is_kept(serve: Serve) -> None:
+    """Whatever a destination sets, it is not sent again."""
+    server = serve(lambda _: Reply(200, {"Set-Cookie": "session=1; Path=/"}))
+
+    attempt(to(server.url), times=2)
+
+    assert [one.headers.get("cookie") for one in server.received] == [None, None]
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -142,7 +150,17 @@ def test_the_environment_has_no_say(serve: Serve, monkeypatch: pytest.MonkeyPatc
     assert "authorization" not in server.received[0].headers
 
 
-@pytest.mark.parametrize(("value", "seconds"), [("7", 7.0), ("0", 0.0), ("soon", None), ("9999999", 3600.0)])
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("7", 7.0),
+        ("0", 0.0),
+        ("soon", None),
+        ("9999999", 3600.0),
+        ("Thu, 01 Jan 99999999999999999999 12:00:05 GMT", None),
+        ("Thu, 01 Jan 2026 12:00:05 +999999999999999999", None),
+    ],
+)
 def test_a_pause_that_is_asked_for_is_told(serve: Serve, value: str, seconds: float | None) -> None:
     """`Retry-After` is read, an hour at most."""
     server = serve(lambda _: Reply(429, {"Retry-After": value}))
@@ -235,9 +253,24 @@ def test_a_token_that_was_revoked_is_replaced(serve: Serve) -> None:
     assert crm.issued == 2
 
 
-def test_a_token_that_is_not_given_says_so_without_a_secret(serve: Serve) -> None:
-    """Wrong client credentials look like any others that are not accepted."""
-    server = serve(lambda _: Reply(400, body=b'{"error": "invalid_client"}'))
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"error": "invalid_client"}',
+        b'["t0ken"]',
+        b"[" * 60_000,
+        b'{"access_token": ["t0ken"]}',
+        b'{"access_token": ""}',
+        b'{"access_token": "t0ken\\r\\nx: y"}',
+        '{"access_token": "t0ken é"}'.encode(),
+        b'{"access_token": "t0ken", "expires_in": NaN}',
+        b'{"access_token": "t0ken", "expires_in": 1' + b"0" * 400 + b"}",
+    ],
+    ids=["refused", "list", "deep", "no text", "empty", "two lines", "not ASCII", "no number", "large number"],
+)
+def test_a_token_that_cannot_be_used_says_so_without_a_secret(serve: Serve, body: bytes) -> None:
+    """Whatever the answer holds, it looks like credentials that are not accepted, and nothing of it is quoted."""
+    server = serve(lambda _: Reply(400, body=body))
 
     (answer,) = attempt(_salesforce(server))
 
