@@ -5,7 +5,6 @@ import contextlib
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
-from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum, unique
 from typing import Any, Final
@@ -107,7 +106,7 @@ class Pulse:
             await asyncio.sleep(seconds)
 
     async def _follow(self) -> None:
-        async with aclosing(await self._live.follow(None)) as items:
+        async with self._live.follow(None) as items:
             async for item in items:
                 if isinstance(item, Reset):
                     self.recent.clear()

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import Final, NamedTuple
 
 from stream.serving.errors import CursorExpiredError, ServingError, TooManyClientsError, ViewUnavailableError
@@ -56,9 +56,10 @@ class LiveChanges:
         self._tell = tell
         self._followers: set[_Follower] = set()
         self._task: asyncio.Task[None] | None = None
-        self._place: str | None = None
+        self._place = ""
 
-    async def follow(self, after: str | None) -> AsyncGenerator[Item]:
+    @contextlib.asynccontextmanager
+    async def follow(self, after: str | None) -> AsyncGenerator[AsyncIterator[Item]]:
         """Give an iterator over the changes after a cursor, or from now on; it ends only when this is closed.
 
         Raises:
@@ -73,13 +74,14 @@ class LiveChanges:
         follower = _Follower()
         self._followers.add(follower)
         try:
-            await self._reader.changes(limit=1)
-            self._start()
-        except BaseException:
-            self._leave(follower)
-            raise
-        self._tell(len(self._followers))
-        return self._items(follower, after)
+            await self._start()
+            self._tell(len(self._followers))
+            # Left in any case: one whose connection ends before the first item never begins to iterate.
+            async with contextlib.aclosing(self._items(follower, after)) as items:
+                yield items
+        finally:
+            self._followers.discard(follower)
+            self._tell(len(self._followers))
 
     async def close(self) -> None:
         """End it, and all that follow."""
@@ -90,31 +92,26 @@ class LiveChanges:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
 
-    def _start(self) -> None:
+    async def _start(self) -> None:
+        # Before a follower reads what it missed: what comes between that and the first look would be told to nobody.
+        place = await self._reader.last_place()
         if self._task is None or self._task.done():
-            self._place = None
+            self._place = place
             self._task = asyncio.create_task(self._watch(), name="live changes")
-
-    def _leave(self, follower: _Follower) -> None:
-        self._followers.discard(follower)
-        self._tell(len(self._followers))
 
     async def _items(self, follower: _Follower, after: str | None) -> AsyncGenerator[Item]:
         """Give what is there already, then what comes: each change once, in order."""
-        try:
-            last: Place | None = None
-            if after is not None:
-                async for item in self._missed(after):
-                    last = read_place(item.cursor)
-                    yield item
-            while (heard := await follower.queue.get()) is not None:
-                place = read_place(heard.cursor)
-                if last is not None and place <= last and isinstance(heard, Change):
-                    continue
-                last = place
-                yield heard
-        finally:
-            self._leave(follower)
+        last: Place | None = None
+        if after is not None:
+            async for item in self._missed(after):
+                last = read_place(item.cursor)
+                yield item
+        while (heard := await follower.queue.get()) is not None:
+            place = read_place(heard.cursor)
+            if last is not None and place <= last and isinstance(heard, Change):
+                continue
+            last = place
+            yield heard
 
     async def _missed(self, after: str) -> AsyncGenerator[Item]:
         """Give the changes after a cursor up to now."""
@@ -142,9 +139,6 @@ class LiveChanges:
             await asyncio.sleep(_LOOK_SECONDS)
 
     async def _look(self) -> None:
-        if self._place is None:
-            self._place = await self._reader.last_place()
-            return
         try:
             page = await self._reader.changes(self._place, CHANGES_MAX)
         except CursorExpiredError:

@@ -1,7 +1,6 @@
 """The routes of the API: what is asked over HTTP, and the answers' shapes."""
 
 from collections.abc import AsyncIterable, AsyncIterator, Callable
-from contextlib import aclosing
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
@@ -114,7 +113,7 @@ async def follow(
 ) -> AsyncIterator[AsyncIterator[Item]]:
     """Begin to follow, before the answer begins: it can still be a refusal."""
     services = _services(request)
-    async with aclosing(await services.live.follow(last_event_id or after)) as items:
+    async with services.live.follow(last_event_id or after) as items:
         yield items
 
 

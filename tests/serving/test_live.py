@@ -1,5 +1,6 @@
 """The stream of changes as it happens."""
 
+import asyncio
 import itertools
 import json
 from collections.abc import Iterator
@@ -7,7 +8,11 @@ from typing import Any
 
 import httpx
 import pytest
+import redis.asyncio
 
+from stream.serving.live import LiveChanges
+from stream.serving.reader import ViewReader
+from stream.serving.results import Change, ChangePage
 from stream.view import keys as names
 from stream.view.writing import Batch, ViewWriter
 from tests.serving.conftest import Api, Serve
@@ -120,6 +125,66 @@ def test_only_so_many_may_follow(feed: tuple[ViewWriter, Api]) -> None:
         eventually(lambda: live_clients(api) == 0, "both have gone")
         with client.stream("GET", "/changes/live") as response:
             assert response.status_code == 200
+
+
+def test_who_goes_before_the_first_change_leaves_room(shared_redis: RedisServer) -> None:
+    """A connection that ends before anything was sent counts no longer, however often that happens."""
+    application_id = f"live-{next(_numbers)}"
+    fill(shared_redis, application_id, accounts(1))
+    told: list[int] = []
+
+    async def run() -> None:
+        async with redis.asyncio.Redis(port=shared_redis.port) as client:
+            live = LiveChanges(ViewReader(client, application_id), 1, told.append)
+            for _ in range(3):
+                async with live.follow(None):
+                    pass
+            await live.close()
+
+    asyncio.run(run())
+
+    assert told == [1, 0] * 3
+
+
+def test_a_change_between_what_was_missed_and_the_first_look_is_told(shared_redis: RedisServer) -> None:
+    """The first who follows is told of what comes just after it has read what it missed."""
+    application_id = f"live-{next(_numbers)}"
+    writer = fill(shared_redis, application_id, accounts(1), changes=1)
+
+    class Reader(ViewReader):
+        """Lets a change happen after what was missed is read, and before a first look that is only then asked for."""
+
+        def __init__(self, client: "redis.asyncio.Redis") -> None:
+            super().__init__(client, application_id)
+            self.is_asked = False
+            self.happened = asyncio.Event()
+
+        async def changes(self, after: str | None = None, limit: int = 100) -> ChangePage:
+            if after is None or self.is_asked:
+                return await super().changes(after, limit)
+            self.is_asked = True
+            page = await super().changes(after, limit)
+            writer.write(Batch(changes={"ACC-00000": [tier_change("ACC-00000", 200)]}), {})
+            self.happened.set()
+            return page
+
+        async def last_place(self) -> str:
+            if self.is_asked:
+                await self.happened.wait()
+            return await super().last_place()
+
+    async def run() -> str:
+        async with redis.asyncio.Redis(port=shared_redis.port) as client:
+            reader = Reader(client)
+            live = LiveChanges(reader, 1, lambda _: None)
+            after = await reader.last_place()
+            async with live.follow(after) as items, asyncio.timeout(10):
+                item = await anext(items)
+            await live.close()
+            assert isinstance(item, Change)
+            return item.cursor
+
+    assert asyncio.run(run()).endswith("-2")
 
 
 @pytest.mark.parametrize("cursor", ["x", "1-", "\x00"])
