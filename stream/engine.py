@@ -214,9 +214,9 @@ class Engine:
         self._ends = ends
         self._report()
 
-    def on_reset(self, partition: int) -> None:
-        """Take records again after an abort."""
-        if (task := self._tasks.get(partition)) is not None:
+    def on_reset(self, partition: int, epoch: int) -> None:
+        """Take records again after an abort, unless another one has followed: then they are fetched once more."""
+        if (task := self._tasks.get(partition)) is not None and task.epoch == epoch:
             task.resetting = False
 
     def on_statistics(self, text: str) -> None:
@@ -388,7 +388,7 @@ class Engine:
         for task in self._tasks.values():
             if task.has_news() or task.accounts.is_touched():
                 task.abort()
-                self._poller.reset(task.partition, task.positions)
+                self._poller.reset(task.partition, task.epoch, task.positions)
                 # Nothing waits any longer that could make room by being processed.
                 self._resume(task)
 

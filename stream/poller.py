@@ -51,8 +51,8 @@ class Owner(Protocol):
     def on_revoked(self, partitions: list[int]) -> Coroutine[Any, Any, None]:
         """Commit, and close the partitions that the group takes back."""
 
-    def on_reset(self, partition: int) -> None:
-        """Take records again after `reset`."""
+    def on_reset(self, partition: int, epoch: int) -> None:
+        """Take records again after the `reset` of an epoch."""
 
     def on_statistics(self, text: str) -> None:
         """Take what the client says of itself."""
@@ -137,14 +137,14 @@ class Poller:
 
         self._commands.put(run)
 
-    def reset(self, partition: int, positions: dict[InputTopic, int]) -> None:
+    def reset(self, partition: int, epoch: int, positions: dict[InputTopic, int]) -> None:
         """Fetch again from these offsets; `on_reset` follows whatever was fetched before."""
 
         def run() -> None:
             for topic, offset in positions.items():
                 if (topic, partition) in self._fetched:
                     self._consumer.seek(TopicPartition(self._name(topic), partition, offset))
-            self._tell(self._owner.on_reset, partition)
+            self._tell(self._owner.on_reset, partition, epoch)
 
         self._commands.put(run)
 

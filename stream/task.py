@@ -135,7 +135,8 @@ class PartitionTask:
     def process(self, topic: InputTopic, messages: list[Message], produce: Produce) -> None:
         """Process records that come next in one input; all that follows from them is produced."""
         first, clock_ms = self.positions[topic], self.accounts.clock_ms
-        assert (messages[0].offset() or 0) >= first, "records are processed once, in order"
+        last = messages[-1].offset() or 0
+        assert first <= (messages[0].offset() or 0) <= last - len(messages) + 1, "records are processed once, in order"
         wall_ms = self._wall_clock_ms()
         latest_ms = wall_ms + self._settings.future_tolerance_hours * _HOUR_MS
         terms = Terms(wall_ms if self.live else 0, latest_ms)
@@ -156,7 +157,7 @@ class PartitionTask:
                 produce(tombstone_record(erased_key.decode(), result.erased.incarnation, self._names, self._source))
         self.tally.outcomes[topic].update(outcomes)
         self.tally.timestamps_ms[topic] += map(timestamp_ms, messages)
-        self.positions[topic] = (messages[-1].offset() or 0) + 1
+        self.positions[topic] = last + 1
         self._steps.append(ReadStep(topic, first, self.positions[topic], len(messages), clock_ms, *terms))
 
     def _origin(self, topic: InputTopic, message: Message) -> Origin:

@@ -71,6 +71,10 @@ async def _engine(settings: Settings) -> Engine:
     return Engine(settings, Context(POLICY), monitor, lambda: NOW_MS)
 
 
+def _order(offset: int) -> Message:
+    return Message("orders", 0, offset, key=b"A", value=b"{}", timestamp=(1, NOW_MS))
+
+
 def test_the_live_clock_waits_for_the_records_that_an_agent_holds(task: PartitionTask) -> None:
     """When the last records of a backlog are in hand, time does not run ahead of them to the wall clock."""
     for topic in InputTopic:
@@ -100,6 +104,37 @@ def test_an_abort_resumes_what_was_paused_for_want_of_room(
 
     assert [call for call in poller.calls if call[0] == "resume"] == [("resume", InputTopic.ORDERS, 0)]
     assert engine._paused == {(InputTopic.ORDERS, 1)}
+
+
+def test_a_reset_that_another_abort_has_overtaken_lets_no_record_in(
+    settings: Settings, task: PartitionTask, loop: asyncio.AbstractEventLoop
+) -> None:
+    """What is fetched between two resets is fetched again after the second: it would come twice."""
+    engine = loop.run_until_complete(_engine(settings))
+    poller = FakePoller()
+    engine._poller = poller  # type: ignore[assignment]  # does what is asked for here
+    engine._tasks[0] = task
+    for _ in range(2):
+        task._steps = [TickStep(NOW_MS, 1)]
+        engine._go_back(TransactionAbortedError("for a test", by_rebalance=True))
+    (_, *first, _), (_, *second, _) = [call for call in poller.calls if call[0] == "reset"]
+
+    engine.on_reset(*first)
+    engine.on_messages(InputTopic.ORDERS, 0, [_order(0)])
+    assert not task.inputs
+
+    engine.on_reset(*second)
+    engine.on_messages(InputTopic.ORDERS, 0, [_order(0)])
+    assert task.inputs
+
+
+@pytest.mark.parametrize("offsets", [(4, 5), (5, 6, 5), (5, 6, 5, 6), (6, 5)])
+def test_records_that_come_twice_end_the_worker(task: PartitionTask, offsets: tuple[int, ...]) -> None:
+    """Whatever the client hands over, no offset is processed again."""
+    task.positions[InputTopic.ORDERS] = 5
+
+    with pytest.raises(AssertionError, match="once, in order"):
+        task.process(InputTopic.ORDERS, [_order(offset) for offset in offsets], lambda _: None)
 
 
 @pytest.mark.parametrize(
