@@ -58,7 +58,13 @@ class Contract(BaseModel):
     """Base of all that crosses the wire: immutable, unknown fields ignored."""
 
     model_config = ConfigDict(
-        frozen=True, extra="ignore", validate_by_name=True, validate_by_alias=True, use_attribute_docstrings=True
+        frozen=True,
+        extra="ignore",
+        validate_by_name=True,
+        validate_by_alias=True,
+        use_attribute_docstrings=True,
+        # Errors reach logs, which quote nothing of a record.
+        hide_input_in_errors=True,
     )
 
 

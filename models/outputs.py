@@ -147,7 +147,8 @@ class AccountType(StrEnum):
 class Output(BaseModel):
     """Base of all that is published: immutable, and nothing but its fields."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    # Errors reach logs, which quote nothing of an account.
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, hide_input_in_errors=True)
 
 
 Points = Annotated[float, Field(ge=0, le=100)]

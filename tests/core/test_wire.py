@@ -5,12 +5,23 @@
 import json
 from typing import Any, Final
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel, ValidationError
 
-from models.events import TOPIC_OF_TYPE, TYPES_BY_TOPIC, ClockAdvanced, InputTopic, OrderEvent, adapter_of
+from models.events import (
+    TOPIC_OF_TYPE,
+    TYPES_BY_TOPIC,
+    ClockAdvanced,
+    InputTopic,
+    OrderEvent,
+    ProfileUpdated,
+    adapter_of,
+)
 from models.orders import order_of
 from models.reasons import RefusalReason
+from models.snapshots import Snapshot
 from models.wire import EVENT_BYTES_MAX, Refusal, parse
 from tests.core.histories import histories
 from tests.support.tables import Row, rows, table
@@ -255,3 +266,12 @@ def test_an_event_that_is_written_and_read_is_the_same(history: list[Any]) -> No
         read = order_of(event) if isinstance(event, OrderEvent) else event
         assert parse(TOPIC_OF_TYPE[event.type], b"A", written) == read
         assert adapter_of(TOPIC_OF_TYPE[event.type]).validate_json(written) == event
+
+
+@pytest.mark.parametrize("model", [ProfileUpdated, Snapshot])
+def test_an_error_quotes_nothing(model: type[BaseModel]) -> None:
+    """A program's error ends in a log, where no account's name may stand."""
+    with pytest.raises(ValidationError) as raised:
+        model.model_validate({"name": ["Acme"], "account_id": ["Acme"]})
+
+    assert "Acme" not in str(raised.value)
