@@ -37,25 +37,6 @@ def at_or_below(distribution: Distribution, value: int) -> tuple[float, int]:
     return upto + between * (value - low) / (values[index + 1] - low), 0
 
 
-def mid_rank(distribution: Distribution, value: int) -> float:
-    """Share of the accounts below a value, those at it counted half: 0 to 1."""
-    below, at = at_or_below(distribution, value)
-    return (below + at / 2) / distribution.accounts
-
-
-def magnitude(distribution: Distribution, value: int) -> float:
-    """How far a value above 0 lies from the median towards the 99 % quantile, on a logarithmic scale: 0 to 1.
-
-    ln(r / q50) / ln(q99 / q50), where the two are the same: 0 up to there and 1 above.
-    """
-    q50, q99 = distribution.q50, distribution.q99
-    if value <= q50:
-        return 0.0
-    if value >= q99:
-        return 1.0
-    return math.log(value / q50) / math.log(q99 / q50)
-
-
 class Ranking:
     """A distribution prepared for `contribution_hundredths`, which every evaluation asks."""
 
@@ -92,11 +73,6 @@ class Ranking:
         elif value > self._q50:
             points += math.log(value / self._q50) * self._per_log
         return round(points)
-
-
-def contribution_hundredths(distribution: Distribution, value: int) -> int:
-    """Score what an account brings, see `Ranking`."""
-    return Ranking(distribution).contribution_hundredths(value)
 
 
 def rank(distribution: Distribution, value: int) -> int:

@@ -284,7 +284,7 @@ def test_contribution(row: Row) -> None:
     found = ranked(row["values"])
     assert found is not None
 
-    assert ranking.contribution_hundredths(found, int(row["value"])) == int(row["hundredths"])
+    assert ranking.Ranking(found).contribution_hundredths(int(row["value"])) == int(row["hundredths"])
 
 
 def test_a_rank_counts_who_has_more() -> None:
