@@ -82,12 +82,19 @@ def is_local_request(headers: Mapping[str, str]) -> bool:
     (True, False)
     >>> is_local_request({"host": "localhost:8000", "origin": "https://evil.example"})
     False
+    >>> is_local_request({"host": "localhost:8000", "origin": "http://["})
+    False
     """
     host = headers.get("host", "")
     origin = headers.get("origin")
     if not is_loopback(_hostname(f"//{host}")):
         return False
-    return origin is None or urlsplit(origin).netloc == host
+    if origin is None:
+        return True
+    try:
+        return urlsplit(origin).netloc == host
+    except ValueError:
+        return False
 
 
 def _hostname(url: str) -> str:
