@@ -1,7 +1,9 @@
 """The worked examples of docs/semantics.md: what is reckoned there by hand is what the program gives."""
 
 import doctest
+import re
 from collections.abc import Mapping, Sequence
+from itertools import product
 from math import exp, log, sqrt
 from pathlib import Path
 from typing import Any, Final
@@ -9,10 +11,12 @@ from typing import Any, Final
 import numpy as np
 
 from models.policy import Classes, Policy
+from models.portfolio import Concentration, RfmCuts
+from models.reasons import Outcome
 from processors import classes
 from processors.context import Card
-from processors.portfolio.cutting import distribution
-from processors.portfolio.points import points_of
+from processors.portfolio.cutting import concentration, distribution
+from processors.portfolio.points import points_of, quantile
 from processors.scorecard import PARTS, combine
 from processors.snapshots import snapshot
 from tests.support.portfolios import cut_points, peers
@@ -64,6 +68,21 @@ def _abc(figures: Sequence[int]) -> list[str]:
     return [str(classes.abc(among, one)) for one in figures]
 
 
+def _monetary(revenue: int, among: Sequence[int]) -> int:
+    points = points_of(np.array(among, np.int64))
+    low, second, third, high = (quantile(points, hundredths) for hundredths in (20, 40, 60, 80))
+    unused = (0.0, 0.0, 0.0, 0.0)
+    cell = classes.rfm(RfmCuts(unused, unused, (low, second, third, high)), 0, 1, revenue)
+    assert cell is not None
+    return cell.monetary
+
+
+def _concentration(revenues: Sequence[int]) -> Concentration:
+    found = concentration(points_of(np.array(revenues, np.int64)))
+    assert found is not None
+    return found
+
+
 def _risk(steps: str, gap_days: float) -> float | None:
     played = _played(steps, gap_days=gap_days)
     return snapshot(played.held, played.context).churn.risk
@@ -85,6 +104,9 @@ NAMES: Final[dict[str, Any]] = {
     "tiers": _tiers,
     "abc": _abc,
     "xyz": lambda sums: str(classes.xyz(sums, Classes())),
+    "monetary": _monetary,
+    "top_fifth": lambda revenues: _concentration(revenues).top_fifth_share,
+    "gini": lambda revenues: round(_concentration(revenues).gini, 2),
     "risk": _risk,
     "value_at_stake": _value_at_stake,
 }
@@ -99,6 +121,34 @@ def test_the_worked_examples() -> None:
 
     assert (result.failed, "".join(report)) == (0, "")
     assert result.attempted > 25
+
+
+def test_the_table_of_segments_is_the_one_in_force() -> None:
+    """Read by its rule, the first row that fits, it names the segment of each of the 125 cells."""
+    rows = re.findall(
+        r"^\| ([1-5–]+) \| ([1-5–]+) \| ([1-5–]+) \| `(\w+)` \|$", DOCUMENT.read_text(encoding="utf-8"), re.MULTILINE
+    )
+    between = (1.5, 2.5, 3.5, 4.5)
+    assert rows
+
+    for cell in product(range(1, 6), repeat=3):
+        fitting = (name for *bounds, name in rows if all(map(_within, cell, bounds)))
+        r, f, m = cell
+        scored = classes.rfm(RfmCuts(between, between, between), 6 - r, f, m)
+        assert scored is not None
+        assert (*cell, next(fitting)) == scored
+
+
+def _within(score: int, bounds: str) -> bool:
+    low, _, high = bounds.partition("–")
+    return int(low) <= score <= int(high or low)
+
+
+def test_every_outcome_is_explained() -> None:
+    """No outcome of an event is left out of the document."""
+    text = DOCUMENT.read_text(encoding="utf-8")
+
+    assert [one for one in Outcome if f"| `{one}` |" not in text] == []
 
 
 def test_every_part_is_explained() -> None:

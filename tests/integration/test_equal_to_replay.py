@@ -14,6 +14,7 @@ from stream.replay import DEAD_LETTERS_FILE
 from stream.sending import Sender
 from stream.settings import Settings
 from stream.simulation.export import file_of
+from tests.support.changes import that_do_not_add_up
 from tests.support.deployment import Deploy, History, differences, gaps, replayed
 from tests.support.topics import headers_of, text_of
 from tests.support.worker import run_command
@@ -29,6 +30,7 @@ def test_online_retail_comes_out_as_its_replay(online_retail: History, deploy: D
 
     published = deployment.published()
     assert differences(online_retail.replayed, published) == ""
+    assert that_do_not_add_up(online_retail.replayed.tier_changes) == []
     assert gaps(published.tier_changes) == gaps(published.churn_events) == []
     assert len(published.snapshots) == len(online_retail.replayed.snapshots) > 4000
 

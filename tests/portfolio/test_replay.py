@@ -3,6 +3,7 @@
 # ruff: noqa: E501  # a row of a table is one line
 
 import json
+import zlib
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
@@ -25,6 +26,9 @@ from stream.simulation import Simulation, SimulationSpec
 from stream.simulation.export import write_history
 from tests.importers.running import run_preset
 from tests.portfolio import batch
+from tests.support.changes import that_do_not_add_up
+from tests.support.cuts import MADE_UP
+from tests.support.deployment import published_by_replay
 from tests.support.tables import Row, table
 
 WALL_CLOCK_MS: Final = 1_800_000_000_000
@@ -88,6 +92,25 @@ def test_the_classes_of_every_reseller_are_those_of_a_batch(data_dir: Path, tmp_
         else:
             assert classes["rfm"] is None
     assert cuts.version > 800
+    changes = published_by_replay(out).tier_changes
+    assert that_do_not_add_up(changes) == []
+    assert len(changes) == len(histories)
+
+
+def test_every_tier_change_of_a_published_history_adds_up(data_dir: Path, tmp_path: Path) -> None:
+    """The deltas of the components are the score's change since the change before: of a fourth of CDNOW's customers."""
+    imported = run_preset(Preset.CDNOW, data_dir / "CDNOW_sample.txt")
+    fourth = [
+        line
+        for line, event in zip(imported.lines, imported.events, strict=True)
+        if zlib.crc32(event["account_id"].encode()) % 4 == 0
+    ]
+    changes = published_by_replay(replay(tmp_path / "cdnow", fourth, "USD", MADE_UP)).tier_changes
+
+    assert that_do_not_add_up(changes) == []
+    assert sum(len(found) for found in changes.values()) > 1000
+    changes[max(changes)][-1]["score_delta_hundredths"] += 1
+    assert len(that_do_not_add_up(changes)) == 1
 
 
 @table("""
