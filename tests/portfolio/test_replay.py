@@ -108,7 +108,7 @@ def test_every_tier_change_of_a_published_history_adds_up(data_dir: Path, tmp_pa
     changes = published_by_replay(replay(tmp_path / "cdnow", fourth, "USD", MADE_UP)).tier_changes
 
     assert that_do_not_add_up(changes) == []
-    assert sum(len(found) for found in changes.values()) > 1000
+    assert sum(len(found) for found in changes.values()) > len(changes) > 500
     changes[max(changes)][-1]["score_delta_hundredths"] += 1
     assert len(that_do_not_add_up(changes)) == 1
 
