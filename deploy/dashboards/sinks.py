@@ -104,11 +104,11 @@ def _api(board: Dashboard) -> None:
             stacked=True,
         )
     )
-    selector = f'{_API}, route!="/api/v1/changes/live"'
+    selector = f'{_API}, route!~"/api/v1/(changes/live|what-if)"'
     board.with_panel(
         graph(
             "Time to answer",
-            "The median and the slowest hundredth of the requests; streams of changes are left out.",
+            "The median and the slowest hundredth of the requests; streams of changes and trials are left out.",
             SECONDS,
             Query(quantile(0.5, "account_health_api_request_seconds", selector), "median"),
             Query(quantile(0.99, "account_health_api_request_seconds", selector), "99 %"),
