@@ -13,7 +13,7 @@ from models.policy import Policy
 from models.portfolio import CutPoints
 from models.state import AccountState
 from processors.context import Context
-from processors.evaluation import evaluate, settle
+from processors.evaluation import evaluate, plan, settle
 from processors.portfolio.census import rows_of, take
 from processors.portfolio.cutting import cut_points
 
@@ -37,7 +37,7 @@ def scenario(stand: Stand, scale: float, rate: int) -> dict[str, Any]:
     states = {days: _state(days, random.Random(days), context) for days in _ORDER_DAYS}
     timed: dict[str, Callable[[], object]] = {"validate_order": lambda: ORDERS_ADAPTER.validate_json(_ORDER)}
     for days, state in states.items():
-        timed[f"evaluate_{days}_order_days"] = lambda state=state: evaluate(state, _DAY, context)  # type: ignore[misc]  # bound at once
+        timed[f"evaluate_{days}_order_days"] = lambda state=state: _evaluate(state, context)  # type: ignore[misc]  # bound at once
     took: dict[str, list[float]] = {name: [] for name in timed}
     for _ in range(_ROUNDS):
         for name, call in timed.items():
@@ -73,5 +73,11 @@ def _state(days: int, numbers: random.Random, context: Context) -> AccountState:
     state.lifetime_orders = days
     state.lifetime_revenue_minor = state.lifetime_costed_revenue_minor = sum(state.revenue_minor)
     state.lifetime_cost_minor = sum(state.cost_minor)
-    settle(state, evaluate(state, _DAY, context), 0, context)
+    _evaluate(state, context)
     return state
+
+
+def _evaluate(state: AccountState, context: Context) -> None:
+    """Judge an account, write it into the state, and find the day on which it is due next."""
+    settle(state, evaluate(state, _DAY, context), 0, context)
+    plan(state)
