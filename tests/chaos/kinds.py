@@ -57,8 +57,18 @@ FAULTS: Final[dict[Kind, Callable[[Scene], Struck]]] = {
 }
 
 
-DEAR: Final = frozenset({Kind.HANG_LONG, Kind.RESTART_BROKER, Kind.MAKE_ANEW, Kind.JOIN, Kind.KILL})
-"""Kinds that differ little from another one, for the time that they take."""
+DEAR: Final = frozenset(
+    {
+        Kind.HANG_LONG,
+        Kind.RESTART_BROKER,
+        Kind.MAKE_ANEW,
+        Kind.MOVE_OFFSETS,
+        Kind.JOIN,
+        Kind.LEAVE,
+        Kind.KILL,
+    }
+)
+"""Kinds that differ little from another one, or from what tests/integration does, for the time that they take."""
 
 
 def schedule(chance: Random, kinds: tuple[Kind, ...] = tuple(Kind)) -> Iterator[Kind]:

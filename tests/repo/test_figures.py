@@ -14,6 +14,8 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 RESULTS: Final = ROOT / "benchmarks" / "results" / "latest.json"
 VALIDATION: Final = ROOT / "validation" / "results.json"
 """Its results are found under `churn`."""
+CHAOS: Final = ROOT / "benchmarks" / "results" / "chaos.json"
+"""Its results are found under `chaos`."""
 MARK: Final = re.compile(r"(?P<shown>-?\d[\d,]*(?:\.\d+)?)?(?P<between>[^\d<]*)<!-- result: (?P<path>\S+) -->")
 
 
@@ -49,7 +51,10 @@ def agrees(shown: str | None, value: float) -> bool:
 
 def _results() -> dict[str, Any]:
     measured: dict[str, Any] = json.loads(RESULTS.read_text(encoding="utf-8"))
-    return measured | {"churn": json.loads(VALIDATION.read_text(encoding="utf-8"))}
+    others = {
+        name: json.loads(path.read_text(encoding="utf-8")) for name, path in (("churn", VALIDATION), ("chaos", CHAOS))
+    }
+    return measured | others
 
 
 def _pages() -> list[Path]:
