@@ -6,12 +6,13 @@ import subprocess
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
-from tests.delivery.destination import Destination
+from tests.delivery.destination import Destination, Reply
 from tests.deploy.files import (
     PROMETHEUS_FILE,
     ROOT,
@@ -93,9 +94,10 @@ def api(view: WorkerProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 @pytest.fixture(scope="module")
 def delivery(worker: WorkerProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerProcess]:
-    """The process that delivers what the worker publishes, to a destination that takes everything."""
+    """The process that delivers what the worker publishes, to a destination that takes everything, and its time."""
     folder = tmp_path_factory.mktemp("delivery")
-    with Destination() as destination:
+    # Eight at a time: some are delivered between any two scrapes, as long as the tests take.
+    with Destination(lambda _: Reply(HTTPStatus.OK, body=b"ok", drip_seconds=1.0)) as destination:
         variables = worker.variables | {
             "ACCOUNT_HEALTH_DESTINATIONS_FILE": write_destinations(folder, {"crm": destination})
         }
