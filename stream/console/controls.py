@@ -1,15 +1,14 @@
 """Controls: choosing and entering, with the browser's own widgets, which keyboards and screen readers know."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from nicegui import events
 from nicegui.element import Element
 
-from stream.console.parts import node
-
-VALUES_MAX = 50
-_TEXT_CHARACTERS_MAX = 2000
+VALUES_MAX: Final = 50
+_TEXT_CHARACTERS_MAX: Final = 2000
+_SEARCH_AFTER_MS: Final = 250
 
 
 class Pick(Element, component="assets/pick.js"):
@@ -111,15 +110,23 @@ class Form(Element, component="assets/form.js"):
         self.update()
 
 
-def search_field(label: str, value: str, on_search: Callable[[str], Awaitable[None]]) -> Element:
-    """Let somebody search as they type: it is asked a moment after the last key."""
-    with node("label", None, "search"):
-        node("span", label, "unseen")
-        made = node("input", None, type="search", placeholder=label, value=value, maxlength=100, autocomplete="off")
+class Search(Element, component="assets/search.js"):
+    """A field that searches as somebody types: it asks a moment after the last key.
 
-    async def search(event: events.GenericEventArguments) -> None:
-        if isinstance(event.args, str):
-            await on_search(event.args)
+    Args:
+        label: what is searched for.
+        text: at first.
+        on_search: is told what is searched for now.
+    """
 
-    made.on("input", search, js_handler="(event) => emit(event.target.value)", throttle=0.3, leading_events=False)
-    return made
+    def __init__(self, label: str, text: str, on_search: Callable[[str], Awaitable[None]]) -> None:
+        super().__init__()
+        self.props["label"] = label
+        self.props["begin"] = text
+        self.props["wait"] = _SEARCH_AFTER_MS
+
+        async def search(event: events.GenericEventArguments) -> None:
+            if isinstance(event.args, str):
+                await on_search(event.args)
+
+        self.on("search", search)

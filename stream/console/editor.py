@@ -54,6 +54,8 @@ async def _publish(view: View, held: Snapshot, said: dict[str, str]) -> tuple[st
         return error, None
     try:
         edit = ProfileEdit.model_validate(edit_of(held, said))
+        if not edit.model_fields_set & {"owner", "ratings", "override"}:
+            return words("edit.nothing"), None
     except ValidationError as refused:
         names = sorted({str(one["loc"][-1]) for one in refused.errors(include_input=False, include_url=False)})
         listed = words("tell.comma").join(_label(view, one) for one in names)

@@ -9,7 +9,7 @@ from nicegui.element import Element
 from starlette.datastructures import QueryParams
 
 from models.outputs import Abc, AccountType, ChurnLevel, Lifecycle, RfmSegment, Tier, Xyz
-from stream.console.controls import Pick, search_field
+from stream.console.controls import Pick, Search
 from stream.console.frame import View, page
 from stream.console.parts import Rows, account_cell, badge_cell, node
 from stream.serving.queries import SEARCH_CHARACTERS_MAX, AccountQuery
@@ -230,7 +230,7 @@ def _filters(view: View, asked: Asked, found: Portfolio, again: Callable[[], Any
         await again()
 
     with node("search", None, "row filters"):
-        search_field(view.words("accounts.search"), asked.search, search)
+        Search(view.words("accounts.search"), asked.search, search)
         for dimension, values in _OPTIONS.items():
             used = values or tuple(one.value for one in found.groups[dimension])
             if used:

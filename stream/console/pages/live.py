@@ -7,7 +7,7 @@ from nicegui import ui
 from nicegui.element import Element
 
 from models.snapshots import Snapshot
-from stream.console.controls import Pick, search_field
+from stream.console.controls import Pick, Search
 from stream.console.frame import Section, View, page
 from stream.console.parts import account_path, link, node
 from stream.console.telling import KINDS, kind_of, tell
@@ -32,7 +32,7 @@ async def live(view: View) -> None:
     node("h1", words("live.title"))
     feed = _Live(view)
     with node("div", None, "row filters"):
-        search_field(words("live.search"), "", feed.search)
+        Search(words("live.search"), "", feed.search)
         options = [(kind, words(f"live.kind.{kind}")) for kind in KINDS]
         Pick(words("live.kinds"), words("accounts.find"), options, chosen=(), on_pick=feed.pick)
         feed.button = node("button", words("live.pause"), "secondary", type="button", aria_pressed="false")
