@@ -1,6 +1,6 @@
 export default {
   template: `
-    <div class="pick" @keydown.esc="close(true)" @focusout="left">
+    <div class="pick" tabindex="-1" @keydown.esc="close(true)" @focusout="left">
       <button ref="button" type="button" class="secondary" :class="{ on: chosen.length }" :aria-expanded="String(open)"
               aria-haspopup="true" @click="open = !open">
         {{ label }}<span v-if="chosen.length" class="pick-count"> {{ chosen.length }}</span>
