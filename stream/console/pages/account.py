@@ -143,6 +143,7 @@ def _chart(view: View, found: AccountDetail) -> None:
     with _Card(view, "account.over_time", one):
         if len(points) == 1:
             node("p", words("account.one_point"), "soft")
+            return
         with node("p", None, "row small"):
             node("span", words("account.legend.score"), "legend")
             node("span", words("account.legend.risk"), "legend legend-second")
