@@ -24,7 +24,7 @@ venv: $(STAMP) ## make .venv from the lock (PYTHON=python3.12 chooses the interp
 $(STAMP): requirements-dev.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 		echo "error: Python 3.11 or newer is needed and '$(PYTHON)' is $$($(PYTHON) --version 2>&1 || true); try: make venv PYTHON=python3.12" >&2; exit 1; }
-	@echo "making $(VENV) with $$($(PYTHON) --version)"
+	@echo "making $(VENV) with $$($(PYTHON) --version): a minute or more, 900 MB"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
