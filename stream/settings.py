@@ -333,6 +333,12 @@ RULES: Final[tuple[Rule[Settings], ...]] = (
         lambda s: is_loopback(s.api_host) or s.api_read_keys is not None or s.api_admin_keys is not None,
         "without a key only this machine is served: set a key, or an address as 127.0.0.1",
     ),
+    Rule(
+        ("api_read_keys", "api_admin_keys"),
+        # A session, and what is counted, is known by the name.
+        lambda s: serving.are_apart(s.api_read_keys, s.api_admin_keys),
+        "a name or a key of the one may not be in the other",
+    ),
 )
 """What must hold between settings."""
 

@@ -49,6 +49,16 @@ def read_keys(text: SecretStr | None) -> tuple[NamedKey, ...]:
     return found
 
 
+def are_apart(some: SecretStr | None, others: SecretStr | None) -> bool:
+    """Tell whether two lists of keys have neither a name nor a key in common.
+
+    >>> are_apart(SecretStr("crm:" + "k" * 32), SecretStr("crm:" + "a" * 32))
+    False
+    """
+    first, second = ({word for one in read_keys(text) for word in one} for text in (some, others))
+    return first.isdisjoint(second)
+
+
 def is_loopback(host: str) -> bool:
     """Tell whether only this machine reaches an address.
 

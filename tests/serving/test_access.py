@@ -225,3 +225,14 @@ def test_settings_that_are_no_keys_are_refused_without_their_value(value: str) -
         load_settings({"ACCOUNT_HEALTH_API_READ_KEYS": value})
 
     assert value not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("read", "admin"), [("crm:" + "k" * 32, "crm:" + "a" * 32), ("crm:" + "k" * 32, "ops:" + "k" * 32)]
+)
+def test_a_name_or_a_key_is_of_one_scope(read: str, admin: str) -> None:
+    """A session of the pages is known by its key's name: one that may read would become one that may change."""
+    with pytest.raises(SettingsError, match="a name or a key of the one may not be in the other") as caught:
+        load_settings({"ACCOUNT_HEALTH_API_READ_KEYS": read, "ACCOUNT_HEALTH_API_ADMIN_KEYS": admin})
+
+    assert "kkkk" not in str(caught.value)
