@@ -76,7 +76,8 @@ class Inputs:
     def __init__(self, max_idle_seconds: float) -> None:
         self._max_idle_seconds = max_idle_seconds
         self._inputs = {topic: _Input() for topic in InputTopic}
-        self._idle_since_seconds: float | None = None
+        # When each input that keeps the others waiting fell silent.
+        self._idle_since_seconds: dict[InputTopic, float] = {}
 
     def __bool__(self) -> bool:
         """Tell whether anything waits."""
@@ -140,12 +141,11 @@ class Inputs:
         return Run(topic, self._inputs[topic].take(limit, bound, order))
 
     def _may_go_on(self, now_seconds: float) -> bool:
-        if all(one or one.at_end for one in self._inputs.values()):
-            self._idle_since_seconds = None
-            return True
-        if self._idle_since_seconds is None:
-            self._idle_since_seconds = now_seconds
-        return now_seconds - self._idle_since_seconds >= self._max_idle_seconds
+        since = self._idle_since_seconds
+        self._idle_since_seconds = {
+            topic: since.get(topic, now_seconds) for topic, one in self._inputs.items() if not (one or one.at_end)
+        }
+        return all(now_seconds - at >= self._max_idle_seconds for at in self._idle_since_seconds.values())
 
 
 def timestamp_ms(message: Message) -> int:

@@ -119,7 +119,10 @@ def is_same_origin(connection: HTTPConnection) -> bool:
     if origin is None:
         return bool(connection.scope["type"] != "websocket")
     host: str = connection.headers.get("host", "")
-    return urlsplit(origin).netloc == host
+    try:
+        return urlsplit(origin).netloc == host
+    except ValueError:
+        return False
 
 
 def _sending(send: Send) -> Send:

@@ -263,13 +263,13 @@ def order_member(value: int | None, account_id: bytes) -> bytes:
     """Give a member that sorts by value and then by account: eight bytes of the value, then the id.
 
     All members have the same score, so that a page begins behind a member in logarithmic time, however many accounts
-    have the same value. An account without a value comes before all others.
+    have the same value. An account without a value comes before all others; values beyond 63 bits are equal.
 
-    >>> members = [order_member(one, b"A") for one in (None, -5, 0, 7)]
+    >>> members = [order_member(one, b"A") for one in (None, -(2**70), -5, 0, 7, 2**70)]
     >>> members == sorted(members)
     True
     """
-    return _ORDER.pack(0 if value is None else value + _BIAS) + account_id
+    return _ORDER.pack(0 if value is None else min(max(value, 1 - _BIAS), _BIAS - 1) + _BIAS) + account_id
 
 
 def id_of_order_member(member: bytes) -> bytes:

@@ -82,8 +82,9 @@ def test_nothing_of_the_machinery_runs_for_a_stranger(locked_console: Api, path:
         ("good", "https://evil.example"),
         ("good", "null"),
         ("good", "http://127.0.0.1:1"),
+        ("good", "http://["),
     ],
-    ids=["none", "unsigned", "rubbish", "signed by another", "other site", "no site", "other port"],
+    ids=["none", "unsigned", "rubbish", "signed by another", "other site", "no site", "other port", "no address"],
 )
 def test_a_websocket_needs_a_session_and_a_page_of_ours(
     locked_console: Api, cookie: str | None, origin: str | None

@@ -134,3 +134,14 @@ def test_runs_of_alternating_inputs_are_taken_together() -> None:
 
     assert [(run.topic, len(run.messages)) for run in runs] == [(ORDERS, 1), (SUPPORT, 1), (ORDERS, 1), (SUPPORT, 1)]
     assert _drained(inputs) == "o5 | s6"
+
+
+def test_an_input_that_was_silent_once_is_waited_for_when_it_falls_silent_again() -> None:
+    """Each input's own silence counts: one that is never heard of does not take the wait from the others."""
+    inputs = _inputs(ended="p", o=[1])
+    assert _drained(inputs, now_seconds=0.0) == ""
+    assert _drained(inputs, now_seconds=IDLE_SECONDS) == "o1"
+
+    inputs.received(SUPPORT, _messages(SUPPORT, [2]))
+    assert _drained(inputs, now_seconds=10.0) == ""
+    assert _drained(inputs, now_seconds=10.0 + IDLE_SECONDS) == "s2"
