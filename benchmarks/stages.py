@@ -51,6 +51,7 @@ STAGES: Final[tuple[tuple[str, Any, str], ...]] = (
     ("fingerprint", recent, "fingerprint"),
     ("evaluate", account, "evaluate"),
     ("settle (snapshot hash)", account, "settle"),
+    ("plan the due day", partition, "plan"),
     ("publish: tier change", publish, "tier_change"),
     ("publish: churn", publish, "churn_change"),
     ("encode output", tasks, "output_record"),

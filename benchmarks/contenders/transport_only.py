@@ -51,8 +51,9 @@ class CountingEngine(Engine):
     def on_end(self, topic: InputTopic, partition: int) -> None:
         """Begin again when a partition is read to its end."""
         super().on_end(topic, partition)
-        if topic is InputTopic.ORDERS:
-            self._poller.reset(partition, {topic: 0})
+        task = self._tasks.get(partition)
+        if topic is InputTopic.ORDERS and task is not None:
+            self._poller.reset(partition, task.epoch, {topic: 0})
 
 
 async def main(task: Task) -> None:

@@ -36,9 +36,10 @@ class Dispatcher:
         """How many records are read and not done, with those that wait for an older one to be done."""
         return sum(one.open for one in self._positions.values())
 
-    def is_open(self, partition: Partition) -> bool:
-        """Return whether a record of a partition is read and not done."""
-        return partition in self._positions and self._positions[partition].open > 0
+    def read_to(self) -> dict[Partition, int]:
+        """Return the offset behind the last record that was read of each partition."""
+        found = {partition: one.read_to for partition, one in self._positions.items()}
+        return {partition: offset for partition, offset in found.items() if offset is not None}
 
     @property
     def idle(self) -> bool:

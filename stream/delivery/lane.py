@@ -170,13 +170,12 @@ class Lane:
         return self._dispatcher.open
 
     def lag_records(self, ends: Mapping[Partition, int]) -> int:
-        """Return how many offsets lie before the ends; of the records that end transactions only those in between."""
-        done = {**self._starts, **self._dispatcher.next_offsets()}
+        """Return how many events are open, and how many offsets before the ends are not read yet."""
+        read = {**self._starts, **self._dispatcher.read_to()}
         for one, offset in self._reached.items():
-            if not self._dispatcher.is_open(one):
-                # Behind the last event there may be what ends its transaction, which no event follows.
-                done[one] = max(offset, done.get(one, 0))
-        return sum(max(0, ends[one] - offset) for one, offset in done.items() if one in ends)
+            # Behind the last event there may be what ends its transaction, which no event follows.
+            read[one] = max(offset, read.get(one, 0))
+        return self._dispatcher.open + sum(max(0, ends[one] - offset) for one, offset in read.items() if one in ends)
 
     def lag_seconds(self, now_ms: int) -> float:
         """Return the age of the oldest event that is read and not done with."""

@@ -36,6 +36,11 @@ class Positions:
         """Timestamp of the oldest record that is not done."""
         return next(iter(self._open.values()), None)
 
+    @property
+    def read_to(self) -> int | None:
+        """The offset behind the last record that was read; None before the first."""
+        return next(reversed(self._open)) + 1 if self._open else self.next_offset
+
     def read(self, offset: int, written_ms: int) -> None:
         """Note a record that was read; offsets ascend."""
         if not self._open:

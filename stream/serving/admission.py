@@ -86,7 +86,8 @@ class Admission:
         )
 
 
-def _admission(request: Request) -> Admission:
+# Not a plain function: those are carried out in a thread of their own, at every request.
+async def _admission(request: Request) -> Admission:  # see above
     admission: Admission = request.app.state.admission
     return admission
 

@@ -36,7 +36,8 @@ _ALWAYS: Final = (
 )
 
 
-def _services(request: Request) -> Services:
+# Not a plain function: those are carried out in a thread of their own, at every request.
+async def _services(request: Request) -> Services:  # see above
     services: Services = request.app.state.services
     return services
 
@@ -112,7 +113,7 @@ async def follow(
     after: Annotated[str | None, Query(max_length=50, description="The same, for who cannot send headers.")] = None,
 ) -> AsyncIterator[AsyncIterator[Item]]:
     """Begin to follow, before the answer begins: it can still be a refusal."""
-    services = _services(request)
+    services = await _services(request)
     async with services.live.follow(last_event_id or after) as items:
         yield items
 

@@ -1,6 +1,8 @@
 """From what the view stores of an account to what a list and a page show of it."""
 
 from datetime import date, datetime
+from functools import lru_cache
+from typing import Final
 
 from pydantic import TypeAdapter
 
@@ -11,9 +13,12 @@ from stream.view.account import read_history, read_points
 from stream.view.entry import ProfileBody, SnapshotBody, decode_body
 from stream.view.packing import unpack
 
+BODIES_CACHED: Final = 4096
+"""Stored snapshots that are read once for many answers, about 3 KiB each: those at the top of every list."""
 CHANGE_ADAPTER: TypeAdapter[TierChanged | ChurnEvent] = TypeAdapter(TierChanged | ChurnEvent)
 
 
+@lru_cache(maxsize=BODIES_CACHED)
 def body_of(packed: bytes) -> SnapshotBody:
     """Read what lists show of a stored snapshot.
 

@@ -25,7 +25,7 @@ _SEPARATOR: Final = b"\x00"
 _ORDERS: Final = tuple(one for one in Sort if one is not Sort.NAME)
 
 
-class WindowBody(msgspec.Struct, gc=False):
+class WindowBody(msgspec.Struct, gc=False, frozen=True):
     """What lists show of a window."""
 
     revenue: str
@@ -33,13 +33,13 @@ class WindowBody(msgspec.Struct, gc=False):
     orders: int
 
 
-class LifetimeBody(msgspec.Struct, gc=False):
+class LifetimeBody(msgspec.Struct, gc=False, frozen=True):
     """What lists show of an account's lifetime."""
 
     last_order: str | None
 
 
-class RfmBody(msgspec.Struct, gc=False):
+class RfmBody(msgspec.Struct, gc=False, frozen=True):
     """Recency, frequency, money, from 1 to 5, and the segment's name."""
 
     segment: RfmSegment | None = None
@@ -48,7 +48,7 @@ class RfmBody(msgspec.Struct, gc=False):
     m: int | None = None
 
 
-class ClassesBody(msgspec.Struct, gc=False):
+class ClassesBody(msgspec.Struct, gc=False, frozen=True):
     """Relative classes."""
 
     abc_revenue: Abc | None = None
@@ -58,7 +58,7 @@ class ClassesBody(msgspec.Struct, gc=False):
     account_types: list[AccountType] = []
 
 
-class ChurnBody(msgspec.Struct, gc=False):
+class ChurnBody(msgspec.Struct, gc=False, frozen=True):
     """The risk of losing the account."""
 
     risk: float | None
@@ -69,13 +69,13 @@ class ChurnBody(msgspec.Struct, gc=False):
     reasons: list[ChurnReason] = []
 
 
-class ActionBody(msgspec.Struct, gc=False):
+class ActionBody(msgspec.Struct, gc=False, frozen=True):
     """What is recommended."""
 
     name: str
 
 
-class ProfileBody(msgspec.Struct, gc=False):
+class ProfileBody(msgspec.Struct, gc=False, frozen=True):
     """What accounts are grouped by."""
 
     segment: str | None = None
@@ -83,7 +83,7 @@ class ProfileBody(msgspec.Struct, gc=False):
     owner: str | None = None
 
 
-class SnapshotBody(msgspec.Struct, gc=False):
+class SnapshotBody(msgspec.Struct, gc=False, frozen=True):
     """The part of a snapshot that lists and indexes are made of; what else it says is passed over."""
 
     account_id: str

@@ -11,7 +11,8 @@ from tests.support.browser import Tab, browser, require_chromium
 from tests.support.redis import RedisServer
 
 
-# Of this folder alone: as long as Playwright runs, no other test may run an event loop in this thread.
+# As long as Playwright runs, no other test may run an event loop in this thread: the folder is a package, so that
+# pytest ends this with its last test.
 @pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
     """A browser without a window."""

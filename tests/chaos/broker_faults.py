@@ -70,6 +70,7 @@ def abort_of_another(scene: Scene) -> Struck:
     app = scene.app
     victim, partitions = scene.busy_victim()
     stranger = Stranger(app.settings, f"stranger-{uuid4()}", TRANSACTION_TIMEOUT_MS)
+    stranger.start()
     stranger.write(min(partitions), scene.feeder.recent_keys(), scene.chance)
     stranger.abort()
     before = app.positions()
@@ -85,6 +86,7 @@ def hang(scene: Scene) -> Struck:
     victim, partitions = scene.busy_victim()
     partition = min(partitions)
     stranger = Stranger(app.settings, f"stranger-{uuid4()}", TRANSACTION_TIMEOUT_MS)
+    stranger.start()
     stranger.write(partition, scene.feeder.recent_keys(), scene.chance)
     before, opened = app.positions(), app.opened_times(partition)
     app.worker(victim).kill()
@@ -106,6 +108,7 @@ def hang_long(scene: Scene) -> Struck:
     victim, partitions = scene.busy_victim()
     partition = min(partitions)
     stranger = Stranger(app.settings, f"stranger-{uuid4()}", _LONG_MS)
+    stranger.start()
     stranger.write(partition, scene.feeder.recent_keys(), scene.chance)
     before = app.positions()
     app.worker(victim).kill()

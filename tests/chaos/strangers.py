@@ -38,6 +38,11 @@ class Stranger:
             },
             logger=_SILENT,
         )
+        # Whoever has connected before is quick when it matters.
+        self._producer.list_topics(timeout=_CALL_TIMEOUT_S)
+
+    def start(self) -> None:
+        """Take its transactional id, from whoever has it."""
         self._producer.init_transactions(_CALL_TIMEOUT_S)
 
     def write(self, partition: int, accounts: list[bytes], chance: Random) -> None:

@@ -87,11 +87,14 @@ def _come_back(scene: Scene, victim: str, partitions: frozenset[int], before: Po
 def fence(scene: Scene) -> Struck:
     """Fence a worker by another producer with its transactional id, which leaves a transaction open."""
     app = scene.app
-    victim, partitions = scene.busy_victim()
-    before = app.positions()
+    victim = app.busiest(scene.chance)
+    partitions = frozenset(app.held_by(victim))
     stranger = Stranger(app.settings, transactional_id(app.settings.application_id, victim), TRANSACTION_TIMEOUT_MS)
-    stranger.write(min(partitions), scene.feeder.recent_keys(), scene.chance)
+    scene.get_busy()
+    before = app.positions()
+    stranger.start()
     after = app.positions()
+    stranger.write(min(partitions), scene.feeder.recent_keys(), scene.chance)
     app.until(lambda: app.ended_by_itself(victim), f"{victim} sees that it is fenced")
     app.until(lambda: "assigned: " in app.worker(victim).log, f"{victim} is back")
     if stranger.may_commit():
