@@ -308,9 +308,12 @@ def test_processes_share_what_there_is(stand: Stand, serve: Serve) -> None:
     first.start().wait_ready()
     stand.publish(*events)
     eventually(lambda: len(server.received) > len(events) // 8, "the first one delivers", timeout_s=TIMEOUT_S)
+    # Slower still: it must not be done before the second one is there.
+    server.answering = lambda _: Reply(200, body=b"ok", drip_seconds=0.1)
     second.start()
     done = "account_health_deliveries_total", frozenset({"destination": "hooks", "disposal": "delivered"}.items())
     eventually(lambda: second.ask("/readyz")[0] == 200 and second.metrics()[done] > 0, "both do", timeout_s=TIMEOUT_S)
+    server.answering = _slowly
     first.kill()
     eventually(lambda: len(set(ids(server.received))) == len(events), "all are delivered", timeout_s=TIMEOUT_S)
 
