@@ -207,6 +207,8 @@ def _components(view: View, one: Snapshot) -> None:
                     node("td", "")
                     node("td", formats.integer(sum(part.weight for part in one.components)), "number")
                     node("td", formats.decimal(one.score, 2), "number")
+        if any(None in part.parts.values() for part in one.components):
+            node("p", words("account.weights"), "soft small")
 
 
 def _component(view: View, part: Component) -> None:
