@@ -4,8 +4,8 @@ Two ways lead to a page. Where one filter leaves few accounts, those are gathere
 orders of the cells that pass the filters are merged, and what the other filters do not let pass is skipped.
 """
 
-import heapq
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any, Final, NamedTuple
 
 from stream.serving.queries import AccountQuery
@@ -171,7 +171,8 @@ class Walk:
     def _merged(self) -> list[bytes]:
         """Take what is certainly next: up to the last member in hand of a source that goes on behind it."""
         descending = self._query.descending
-        merged = list(heapq.merge(*(one.members for one in self._sources), reverse=descending))
+        # Sorting what is in order in parts is merging it, and much faster than a merge in Python.
+        merged = sorted(chain.from_iterable(one.members for one in self._sources), reverse=descending)
         ends = [one.members[-1] for one in self._sources if not one.done]
         if ends:
             limit = max(ends) if descending else min(ends)

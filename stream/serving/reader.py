@@ -4,6 +4,7 @@ One reader serves a whole process. It is used from one event loop, and holds not
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import lru_cache
 from typing import Final
 
 import redis.asyncio
@@ -19,11 +20,11 @@ from stream.serving.places import Place, read_place
 from stream.serving.portfolio import GROUPS, Totals, money_of, portfolio_of
 from stream.serving.queries import AccountQuery, decode_cursor, encode_cursor
 from stream.serving.results import AccountDetail, AccountPage, Change, ChangePage, ChurnMonths, Portfolio, ViewStatus
-from stream.serving.rows import CHANGE_ADAPTER, body_of, detail_of, row_of
+from stream.serving.rows import CHANGE_ADAPTER, Stored, detail_of, stored_of
 from stream.serving.sample import SECONDS_MAX, Sampled, Sampler
 from stream.view import keys as names
 from stream.view.arrangement import Dimension, Sort
-from stream.view.entry import SnapshotBody, fold, order_of, read_name_member
+from stream.view.entry import fold, order_of, read_name_member
 from stream.view.keys import CELL_DIMENSIONS, SET_DIMENSIONS, Keys
 from stream.view.packing import unpack
 from stream.view.totals import Total, read_total
@@ -33,6 +34,8 @@ GATHERED_MAX: Final = 1000
 """Accounts that are read to put them in order here, at most."""
 CHANGES_MAX: Final = 500
 """Changes on one page, at most."""
+_CHANGES_CACHED: Final = 2 * CHANGES_MAX
+"""Changes that are read once for many answers, about 4 KiB each: the last ones are what all followers ask for."""
 
 
 class ViewReader:
@@ -76,15 +79,15 @@ class ViewReader:
         """
         after = decode_cursor(query)
         async with self._asking.available():
-            keys, totals = await self._totals(("cell", *(one.value for one in query.filters)))
+            keys, totals = await self._counts(query)
             if query.search is not None and after is None and (exact := await self._by_id(keys, query)) is not None:
-                page = AccountPage(items=(row_of(exact),), next=None, total=1)
+                page = AccountPage(items=(exact.row,), next=None, total=1)
             elif (narrow := _narrow(query, totals)) is not None:
                 page = await self._gathered(keys, query, narrow, after)
             else:
                 found = await Walk(self._client, keys, query, totals["cell"], after).page()
                 page = AccountPage(
-                    items=tuple(map(row_of, await self._rows_of(keys, query, found))),
+                    items=tuple(one.row for one in await self._rows_of(keys, query, found)),
                     next=None if found.after is None else encode_cursor(query, found.after),
                     total=_total(query, totals),
                 )
@@ -211,56 +214,79 @@ class ViewReader:
         }
         return answer.keys, totals
 
-    async def _by_id(self, keys: Keys, query: AccountQuery) -> SnapshotBody | None:
+    async def _counts(self, query: AccountQuery) -> tuple[Keys, Totals]:
+        """Give the totals of all cells, and of what is filtered by; a view has thousands of owners."""
+        asked = {dimension.value: sorted(query.filters[dimension]) for dimension in query.filters}
+        answer = await self._asking.ask(
+            lambda keys: [
+                ("HGETALL", keys.totals("cell")),
+                *(("HMGET", keys.totals(group), *values) for group, values in asked.items()),
+            ]
+        )
+        cells, *found = answer.replies
+        totals: dict[str, Mapping[str, Total]] = {
+            "cell": {value.decode(): read_total(packed) for value, packed in cells.items()}
+        }
+        for (group, values), packed_totals in zip(asked.items(), found, strict=True):
+            pairs = zip(values, packed_totals, strict=True)
+            totals[group] = {value: read_total(packed) for value, packed in pairs if packed is not None}
+        return answer.keys, totals
+
+    async def _by_id(self, keys: Keys, query: AccountQuery) -> Stored | None:
         """Find the account whose id was searched for, if it passes the filters."""
         assert query.search is not None
         packed = await self._client.hget(keys.account(query.search.strip()), names.BODY)
-        body = None if packed is None else body_of(packed)
-        return body if body is not None and passes(body, query.filters) else None
+        found = None if packed is None else stored_of(packed)
+        return found if found is not None and passes(found.body, query.filters) else None
 
     async def _gathered(
         self, keys: Keys, query: AccountQuery, dimension: Dimension, after: bytes | None
     ) -> AccountPage:
         """Read the accounts that one filter leaves, and put in order those that pass the others too."""
         sets = [keys.members(dimension, value) for value in sorted(query.filters[dimension])]
-        bodies = await self._bodies(keys, list(await self._client.sunion(sets)))
+        accounts = await self._stored(keys, list(await self._client.sunion(sets)))
         ordered = sorted(
-            ((order_of(body, query.sort), body) for body in bodies if passes(body, query.filters)),
+            ((order_of(one.body, query.sort), one) for one in accounts if passes(one.body, query.filters)),
             key=lambda one: one[0],
             reverse=query.descending,
         )
         rest = [one for one in ordered if after is None or (one[0] < after if query.descending else one[0] > after)]
         shown = rest[: query.limit]
         return AccountPage(
-            items=tuple(row_of(body) for _, body in shown),
+            items=tuple(one.row for _, one in shown),
             next=encode_cursor(query, shown[-1][0]) if len(rest) > len(shown) else None,
             total=len(ordered),
         )
 
-    async def _bodies(self, keys: Keys, ids: Sequence[bytes]) -> list[SnapshotBody]:
+    async def _stored(self, keys: Keys, ids: Sequence[bytes]) -> list[Stored]:
         """Read accounts; one that was erased a moment ago is left out."""
         pipe = self._client.pipeline(transaction=False)
         for account_id in ids:
             pipe.hget(keys.account(account_id.decode()), names.BODY)
-        return [body_of(packed) for packed in await pipe.execute() if packed is not None]
+        return [stored_of(packed) for packed in await pipe.execute() if packed is not None]
 
-    async def _rows_of(self, keys: Keys, query: AccountQuery, found: Found) -> list[SnapshotBody]:
+    async def _rows_of(self, keys: Keys, query: AccountQuery, found: Found) -> list[Stored]:
         ids = [id_of(member, query.sort) for member in found.members]
-        bodies = {one.account_id: one for one in await self._bodies(keys, ids)}
+        accounts = {one.body.account_id: one for one in await self._stored(keys, ids)}
         prefix = fold(query.search or "").encode()
         rows = []
         for member, account_id in zip(found.members, ids, strict=True):
-            body = bodies.get(account_id.decode())
-            if body is None:
+            one = accounts.get(account_id.decode())
+            if one is None:
                 continue
-            if query.search is None or is_first_match(read_name_member(member), body.name, prefix):
-                rows.append(body)
+            if query.search is None or is_first_match(read_name_member(member), one.body.name, prefix):
+                rows.append(one)
         return rows
 
 
 def change_of(place: bytes, fields: Mapping[bytes, bytes]) -> Change:
     """Read an entry of the stream of changes."""
-    return Change(cursor=place.decode(), event=CHANGE_ADAPTER.validate_json(unpack(fields[names.EVENT])))
+    return _change_of(place, fields[names.EVENT])
+
+
+@lru_cache(maxsize=_CHANGES_CACHED)
+def _change_of(place: bytes, packed: bytes) -> Change:
+    return Change(cursor=place.decode(), event=CHANGE_ADAPTER.validate_json(unpack(packed)))
 
 
 def _check_kept(place: Place, answer: Answer) -> None:

@@ -1,7 +1,7 @@
 """From what the view stores of an account to what a list and a page show of it."""
 
 from datetime import date, datetime
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Final
 
 from pydantic import TypeAdapter
@@ -13,19 +13,31 @@ from stream.view.account import read_history, read_points
 from stream.view.entry import ProfileBody, SnapshotBody, decode_body
 from stream.view.packing import unpack
 
-BODIES_CACHED: Final = 4096
-"""Stored snapshots that are read once for many answers, about 3 KiB each: those at the top of every list."""
+STORED_CACHED: Final = 4096
+"""Stored snapshots that are read once for many answers, about 5 KiB each: those at the top of every list."""
 CHANGE_ADAPTER: TypeAdapter[TierChanged | ChurnEvent] = TypeAdapter(TierChanged | ChurnEvent)
 
 
-@lru_cache(maxsize=BODIES_CACHED)
-def body_of(packed: bytes) -> SnapshotBody:
+class Stored:
+    """A stored snapshot, read once for many answers."""
+
+    def __init__(self, packed: bytes) -> None:
+        self.body: Final = decode_body(unpack(packed))
+
+    @cached_property
+    def row(self) -> AccountRow:
+        """The account's line in a list."""
+        return row_of(self.body)
+
+
+@lru_cache(maxsize=STORED_CACHED)
+def stored_of(packed: bytes) -> Stored:
     """Read what lists show of a stored snapshot.
 
     Raises:
         ValueError: if it was not stored by this version.
     """
-    return decode_body(unpack(packed))
+    return Stored(packed)
 
 
 def row_of(body: SnapshotBody) -> AccountRow:
