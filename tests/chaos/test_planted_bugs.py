@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.chaos.driver import Driver, Run
 from tests.chaos.entry import Plant
 from tests.chaos.kinds import Kind
@@ -9,6 +11,7 @@ from tests.support.broker import KafkaBroker
 from tests.support.tables import Row, table
 
 SEED = 7
+_ATTEMPTS_MAX = 3
 
 
 @table("""
@@ -18,12 +21,13 @@ SEED = 7
 | state-lost       | kill             | missing  |
 """)
 def test_a_planted_bug_is_found(kafka: KafkaBroker, tmp_path: Path, row: Row) -> None:
-    """One fault among the work is enough to see that something was lost, or published twice."""
-    run = Run(1)
-
-    Driver(kafka, tmp_path, SEED, print, Plant(row["bug"])).run(iter([Kind(row["fault"])]), 1, run)
-
-    found = {"missing": run.verdict.missing, "twice": run.verdict.twice}
-    assert run.valid == 1
-    assert not run.ok
-    assert found[row["found as"]] > 0
+    """One fault shows that something was lost, or published twice; a bug that needs its moment has three."""
+    for attempt in range(_ATTEMPTS_MAX):
+        run = Run(1)
+        folder = tmp_path / str(attempt)
+        folder.mkdir()
+        Driver(kafka, folder, SEED + attempt, print, Plant(row["bug"])).run(iter([Kind(row["fault"])]), 1, run)
+        found = {"missing": run.verdict.missing, "twice": run.verdict.twice}
+        if run.valid == 1 and not run.ok and found[row["found as"]] > 0:
+            return
+    pytest.fail(f"nothing was {row['found as']} in {_ATTEMPTS_MAX} runs")
