@@ -13,6 +13,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 from stream.embedded import EmbeddedBroker
 from tests.support.broker import KafkaBroker, missing_tools
+from tests.support.missing import missing
 from tests.support.redis import RedisServer, require_redis_server
 
 # `--hypothesis-profile thorough` looks harder. No deadline: the machine may be busy.
@@ -67,11 +68,8 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 @pytest.fixture(scope="session")
 def kafka_tools() -> None:
     """What a broker needs to run; whoever starts one of its own asks for this."""
-    if missing := missing_tools():
-        message = f"no Kafka broker without {' and '.join(missing)}: apt-get install openjdk-17-jre-headless maven"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message, pytrace=False)
-        pytest.skip(message)
+    if tools := missing_tools():
+        missing(f"no Kafka broker without {' and '.join(tools)}: apt-get install openjdk-17-jre-headless maven")
 
 
 @pytest.fixture(scope="session")

@@ -123,6 +123,7 @@ def test_a_process_that_is_killed_delivers_all_in_order(stand: Stand, serve: Ser
 
 
 def _slowly(_: Received) -> Reply:
+    # The destination's own slowness, so that a kill finds deliveries on their way; no test waits by it.
     time.sleep(0.01)
     return Reply()
 

@@ -1,26 +1,17 @@
 """Programs that the tests of the deployment start, and end whatever happens."""
 
-import os
 import shutil
 import subprocess
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, NoReturn
-
-import pytest
+from typing import Final
 
 from tests.support.broker import guard
+from tests.support.missing import missing
 
 _STOP_TIMEOUT_S: Final = 30.0
 _TAIL_CHARACTERS: Final = 4000
-
-
-def missing(what: str) -> NoReturn:
-    """Skip the test for want of something; where everything has to be there, fail it."""
-    if os.environ.get("CI") == "true":
-        pytest.fail(what, pytrace=False)
-    pytest.skip(what)
 
 
 def program(name: str, package: str) -> str:

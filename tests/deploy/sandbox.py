@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.deploy.files import ROOT, Instruction, instructions
-from tests.deploy.processes import missing
+from tests.support.missing import missing
 
 _PATHS: Final = re.compile(r"(?<![\w./}-])(?=/(?:src|opt|tmp|var/lib/account-health)\b)")
 """Before every path that the Dockerfile uses."""

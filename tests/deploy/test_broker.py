@@ -10,8 +10,9 @@ from typing import Final
 import pytest
 
 from tests.deploy.files import SERVICES, environment
-from tests.deploy.processes import missing, running
+from tests.deploy.processes import running
 from tests.support.broker import _JVM, _libraries, free_port, missing_tools
+from tests.support.missing import missing
 from tests.support.polling import eventually
 from tests.support.worker import run_command
 

@@ -27,8 +27,8 @@ from tests.deploy.files import (
     instructions,
     last_stage,
 )
-from tests.deploy.processes import missing
 from tests.deploy.sandbox import Sandbox, sandbox
+from tests.support.missing import missing
 
 PROJECT: Final[dict[str, Any]] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 CHECK_TIMEOUT_S: Final = 30

@@ -1,6 +1,5 @@
 """A real browser for tests, and what is wrong with a page: what it complains of, barriers, and what overflows."""
 
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -9,8 +8,9 @@ from importlib.resources import files
 from typing import Any, Final, Literal, NamedTuple
 from urllib.parse import urlsplit
 
-import pytest
 from playwright.sync_api import Browser, Page, Request, Response, expect, sync_playwright
+
+from tests.support.missing import missing
 
 _PROGRAMS: Final = ("chromium", "chromium-browser", "google-chrome")
 _ARGUMENTS: Final = (
@@ -69,12 +69,9 @@ def find_chromium() -> str | None:
 def require_chromium() -> str:
     """Give the browser's program, or skip the test where there is none; in CI that is a failure."""
     program = find_chromium()
-    if program is not None:
-        return program
-    message = "no browser: apt-get install chromium"
-    if os.environ.get("CI") == "true":
-        pytest.fail(message, pytrace=False)
-    pytest.skip(message)
+    if program is None:
+        missing("no browser: apt-get install chromium")
+    return program
 
 
 @contextmanager

@@ -11,7 +11,6 @@ from threading import Thread
 from types import TracebackType
 from typing import Any, Final, Self
 
-import pytest
 import redis
 from fakeredis import TcpFakeServer
 from redis.backoff import NoBackoff
@@ -19,6 +18,7 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from tests.support.broker import free_port, guard
+from tests.support.missing import missing
 from tests.support.polling import eventually
 
 _STOP_TIMEOUT_S: Final = 30.0
@@ -28,10 +28,7 @@ def require_redis_server() -> None:
     """Skip the test where there is no redis-server; in CI that is a failure."""
     if shutil.which("redis-server") is not None:
         return
-    message = "no redis-server: apt-get install redis-server"
-    if os.environ.get("CI") == "true":
-        pytest.fail(message, pytrace=False)
-    pytest.skip(message)
+    missing("no redis-server: apt-get install redis-server")
 
 
 class RedisServer:
