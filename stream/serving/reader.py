@@ -35,7 +35,7 @@ GATHERED_MAX: Final = 1000
 CHANGES_MAX: Final = 500
 """Changes on one page, at most."""
 _CHANGES_CACHED: Final = 2 * CHANGES_MAX
-"""Changes that are read once for many answers, about 4 KiB each: the last ones are what all followers ask for."""
+"""Changes that are read once for many answers: the last ones are what all followers ask for."""
 
 
 class ViewReader:

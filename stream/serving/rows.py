@@ -14,7 +14,7 @@ from stream.view.entry import ProfileBody, SnapshotBody, decode_body
 from stream.view.packing import unpack
 
 STORED_CACHED: Final = 4096
-"""Stored snapshots that are read once for many answers, about 5 KiB each: those at the top of every list."""
+"""Stored snapshots that are read once for many answers: those at the top of every list."""
 CHANGE_ADAPTER: TypeAdapter[TierChanged | ChurnEvent] = TypeAdapter(TierChanged | ChurnEvent)
 
 
