@@ -19,6 +19,7 @@ from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 from models.events import InputTopic
 from stream.fetching import fetch
 from stream.logs import librdkafka_logger
+from stream.orphans import Orphans
 from stream.settings import Settings
 from stream.topics import group_id
 
@@ -82,6 +83,8 @@ class Poller:
         self._assignment = 0
         self._assignments: dict[int, int] = {}
         self._lag_at_seconds = 0.0
+        self._orphans: Orphans | None = None
+        self._by_pattern = False
         # Polls that the loop may still be behind by.
         self._ahead = threading.Semaphore(_POLLS_AHEAD)
         self._consumer = Consumer(
@@ -160,11 +163,12 @@ class Poller:
         try:
             # The client looks for the leaders of topics that are assigned and not subscribed to once a second: known
             # beforehand, they are fetched at once when a partition opens.
-            for topic in InputTopic:
-                self._consumer.list_topics(self._name(topic), _METADATA_SECONDS)
-            self._consumer.subscribe(
-                [self._names.orders], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
-            )
+            names = [self._name(topic) for topic in InputTopic]
+            known = {name: self._consumer.list_topics(name, _METADATA_SECONDS).topics[name] for name in names}
+            if not self._settings.embedded_broker:
+                # The mock describes no groups, and has one worker.
+                self._orphans = Orphans(self._settings, len(known[self._names.orders].partitions))
+            self._subscribe()
             while not self._stopping.is_set():
                 self._poll_once()
             self._consumer.close()
@@ -192,7 +196,17 @@ class Poller:
         for name, partition in ended:
             self._tell(self._owner.on_end, self._input(name), partition)
         self._tell_ends()
+        if self._orphans is not None and (orphans := self._orphans.found()):
+            _log.warning("nobody holds partitions %s: asking for a rebalance", orphans)
+            self._by_pattern = not self._by_pattern
+            self._subscribe()
         self._tell(self._ahead.release)
+
+    def _subscribe(self) -> None:
+        """Join the group, or join it again: the client does that for no less than another subscription."""
+        name = self._names.orders
+        topics = ["^" + name.replace(".", "[.]") + "$" if self._by_pattern else name]
+        self._consumer.subscribe(topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost)
 
     def _without_events(self, messages: list[Message], ended: set[tuple[str, int]]) -> list[Message]:
         """Give the records among what was fetched, and note which partitions end behind them."""

@@ -2,10 +2,13 @@
 
 import json
 import re
+import subprocess
+import sys
 from collections import Counter
 from http import HTTPStatus
 from pathlib import Path
 
+from stream.topics import group_id
 from tests.support.deployment import PARTITIONS, Deploy, History, differences, gaps
 from tests.support.polling import eventually
 from tests.support.worker import WorkerProcess
@@ -87,6 +90,54 @@ def test_a_rolling_restart_moves_no_partition(online_retail: History, deploy: De
     published = deployment.published()
     assert differences(history.replayed, published) == ""
     assert gaps(published.tier_changes) == gaps(published.churn_events) == []
+
+
+MEMBER_THAT_DIES = """
+import os, sys
+from confluent_kafka import Consumer
+
+servers, group, instance_id, topic, session = sys.argv[1:]
+options = {"partition.assignment.strategy": "cooperative-sticky", "enable.auto.commit": False}
+member = Consumer(
+    {"bootstrap.servers": servers, "group.id": group, "group.instance.id": instance_id, "session.timeout.ms": session}
+    | options
+)
+
+
+def hold(consumer, partitions):
+    consumer.incremental_assign([])
+    print(len(partitions), flush=True)
+
+
+member.subscribe([topic], on_assign=hold, on_revoke=lambda *_: os._exit(0))
+while True:
+    member.poll(0.1)
+"""
+"""A worker as the group sees it, which ends at the moment in which it is told to give partitions up."""
+
+
+def test_partitions_are_taken_over_from_a_worker_that_dies_while_it_gives_them_up(
+    online_retail: History, deploy: Deploy, tmp_path: Path
+) -> None:
+    """The group takes its return within its session for no change: what nobody holds is seen, and asked for."""
+    history = online_retail.part(16, tmp_path)
+    deployment = deploy(session_timeout_ms="10000")
+    settings = deployment.settings
+    arguments = (group_id(settings.application_id), "worker-0", settings.topics.orders, "10000")
+    with subprocess.Popen(
+        [sys.executable, "-c", MEMBER_THAT_DIES, settings.bootstrap_servers, *arguments], stdout=subprocess.PIPE
+    ) as member:
+        assert member.stdout is not None
+        assert int(member.stdout.readline()) == PARTITIONS
+        workers = [deployment.worker("worker-1").start()]
+        assert member.wait(60) == 0
+    workers.append(deployment.worker("worker-0").start())
+    deployment.produce(history.path, "--end-of-input")
+
+    deployment.wait_settled(*workers)
+
+    assert "nobody holds partitions" in "".join(worker.log for worker in workers)
+    assert differences(history.replayed, deployment.published()) == ""
 
 
 def held_by(worker: WorkerProcess) -> list[int]:

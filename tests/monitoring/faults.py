@@ -28,7 +28,8 @@ from tests.support.redis import RedisServer
 from tests.support.topics import quiet_admin
 from tests.support.worker import WorkerProcess
 
-_BACKLOG: Final = 30_000
+_BACKLOG: Final = 200_000
+"""More than a worker can process until it is seen to have a backlog."""
 _WAIT_S: Final = 40.0
 """Several times what each alert takes on a machine that has nothing else to do."""
 _HOUR_MS: Final = 3_600_000
@@ -201,7 +202,13 @@ class Stage:
         timestamp_ms: int = 0,
     ) -> None:
         """Send records, whose key is their account unless one is given."""
-        producer = Producer({"bootstrap.servers": self._broker.bootstrap_servers, "partitioner": "murmur2_random"})
+        producer = Producer(
+            {
+                "bootstrap.servers": self._broker.bootstrap_servers,
+                "partitioner": "murmur2_random",
+                "queue.buffering.max.messages": 2 * _BACKLOG,
+            }
+        )
         name = deployment.settings.topics.of_input(InputTopic(topic))
         for number, value in enumerate(values):
             account = key or json.loads(value)["account_id"].encode()

@@ -19,7 +19,7 @@ from stream.simulation.export import file_of
 from tests.support.deployment import Deploy, Deployment
 from tests.support.polling import eventually
 from tests.support.topics import read_topic
-from tests.support.worker import run_command
+from tests.support.worker import WorkerProcess, run_command
 
 # New cut points as often as can be.
 COUNTED: Final = {"cut_points_file": "", "census_interval_seconds": "0"}
@@ -112,8 +112,10 @@ def test_a_live_clock_passes_while_events_arrive(deploy: Deploy, tmp_path: Path)
     worker.kill()
     _send(parts[1], deployment, end=False)
     worker.start()
-    # Idle for a moment: the clock goes on, and the records that follow are older than it.
+    # Idle: the clock goes on, which nothing tells of, and the records that follow are older than it.
     deployment.wait_settled(worker)
+    committed_ms = max(_clocks_ms(deployment).values())
+    eventually(lambda: _clock_ms(worker) > committed_ms, "the clock goes on by itself")
     _send(parts[2], deployment, end=False)
 
     meanwhile = _audited(deployment, tmp_path / "meanwhile.json", "--from-beginning")
@@ -122,6 +124,19 @@ def test_a_live_clock_passes_while_events_arrive(deploy: Deploy, tmp_path: Path)
 
     assert 0 < meanwhile["records"] <= found["records"] == deployment.view.sent()
     assert _silent_moves(deployment) > 0, "time alone never moved a clock: the test says nothing about it"
+
+
+def _clocks_ms(deployment: Deployment) -> dict[int | None, int]:
+    """Give the clock of each partition as it was committed last."""
+    records = read_topic(deployment.settings, deployment.settings.topics.state)
+    checkpoints = (one for one in records if one.key() == CHECKPOINT_KEY)
+    return {one.partition(): decode(one.value() or b"").clock_ms for one in checkpoints}
+
+
+def _clock_ms(worker: WorkerProcess) -> float:
+    """Give the clock that is behind all others of a worker."""
+    found = worker.metrics().items()
+    return 1000 * min(seconds for (name, _), seconds in found if name == "account_health_clock_timestamp_seconds")
 
 
 def _silent_moves(deployment: Deployment) -> int:
