@@ -84,7 +84,7 @@ def _kafka_streams(guarantee: str, store: str = "memory") -> list[str]:
 
 ALL: Final = (
     Contender("count_only", "librdkafka, counting only", lambda: _python("count_only"), None, passes=8),
-    Contender("transport_only", "our transport, counting only", lambda: _python("transport_only"), None, passes=4),
+    Contender("transport_only", "our transport, counting only", lambda: _python("transport_only"), None, passes=9),
     Contender(
         "account_health",
         "account-health worker, exactly once",
@@ -103,7 +103,7 @@ ALL: Final = (
         changelog="{prefix}state",
         changes=None,
         is_ours=True,
-        every=30,
+        every=20,
         replayed=True,
     ),
     Contender(
