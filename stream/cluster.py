@@ -1,9 +1,11 @@
 """What the worker must know of the brokers: partition counts, topic ids, and which offsets exist."""
 
+import logging
 import time
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
+import stamina
 from confluent_kafka import (
     ConsumerGroupTopicPartitions,
     IsolationLevel,
@@ -20,10 +22,14 @@ from stream.handling import Place
 from stream.settings import Settings
 from stream.topics import group_id
 
+_log = logging.getLogger(__name__)
 _TIMEOUT_SECONDS: Final = 30.0
 _RESULT_SECONDS: Final = _TIMEOUT_SECONDS + 5.0
 """For the client to say itself why a request failed."""
 _RETRY_SECONDS: Final = 0.1
+_RETRY_SECONDS_MAX: Final = 1.0
+_ABORTED_SECONDS: Final = 15.0
+"""How long after a transaction's timeout a broker has aborted it: by default brokers look every ten seconds."""
 _LEADER_MOVES: Final = frozenset(
     {
         KafkaError.NOT_LEADER_FOR_PARTITION,
@@ -153,10 +159,51 @@ class Cluster(Brokers):
     def committed(self, partition: int) -> dict[InputTopic, int | None]:
         """Ask for the group's stable committed offsets of a partition's inputs; None where there is none.
 
-        Stable: an open transaction on them is waited for.
+        Stable: a transaction that is open on them is waited for until the broker must have aborted it.
+
+        Raises:
+            ClusterError: if it is open even then.
         """
         if self._settings.embedded_broker:
             return dict.fromkeys(InputTopic)
+        patience_seconds = self._settings.transaction_timeout_ms / 1000 + _ABORTED_SECONDS
+        waiting = False
+
+        def is_unstable(error: Exception) -> bool:
+            nonlocal waiting
+            unstable = _is_unstable(error)
+            if unstable and not waiting:
+                waiting = True
+                _log.warning(
+                    "an open transaction holds the group's offsets of partition %s, as that of a killed worker does:"
+                    " waiting until it ends, for at most %g s",
+                    partition,
+                    patience_seconds,
+                )
+            return unstable
+
+        try:
+            for attempt in stamina.retry_context(
+                on=is_unstable,
+                attempts=None,
+                timeout=patience_seconds,
+                wait_initial=_RETRY_SECONDS,
+                wait_max=_RETRY_SECONDS_MAX,
+                wait_jitter=_RETRY_SECONDS_MAX,
+            ):
+                with attempt:
+                    return self._committed(partition)
+        except KafkaException as error:
+            if not _is_unstable(error):
+                raise
+            raise ClusterError(
+                f"a transaction has held the group's offsets of partition {partition} for {patience_seconds:g} s. Is a"
+                " worker of another transaction timeout at work? If not, the transaction hangs: find it with"
+                f" kafka-transactions.sh --bootstrap-server {self._settings.bootstrap_servers} list, and abort it"
+            ) from error
+        raise AssertionError("every attempt returns or raises")
+
+    def _committed(self, partition: int) -> dict[InputTopic, int | None]:
         names = {self._settings.topics.of_input(topic): topic for topic in InputTopic}
         group = group_id(self._settings.application_id)
         asked = ConsumerGroupTopicPartitions(group, [TopicPartition(name, partition) for name in names])
@@ -168,3 +215,7 @@ class Cluster(Brokers):
         if failed is not None:
             raise KafkaException(failed)
         return {names[one.topic]: one.offset if one.offset >= 0 else None for one in found}
+
+
+def _is_unstable(error: Exception) -> bool:
+    return isinstance(error, KafkaException) and error.args[0].code() == KafkaError.UNSTABLE_OFFSET_COMMIT

@@ -258,7 +258,7 @@ class Engine:
 
         try:
             restored = await asyncio.get_running_loop().run_in_executor(self._restorers, open_)
-        except (RestoreError, KafkaException) as error:
+        except (ClusterError, RestoreError, KafkaException) as error:
             self.fail(f"partition {partition} cannot be opened: {error}")
             return
         except Exception as error:  # noqa: BLE001  # a partition that nobody opens would wait for ever

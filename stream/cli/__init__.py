@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from importlib import import_module
 from typing import Any, Final
 
+import stamina
 import typer
 from typer.core import TyperGroup
 
@@ -78,6 +79,8 @@ app = typer.Typer(
 @app.callback()
 def _about() -> None:
     """Event-driven account health: orders and support events in, tier changes and churn risks out."""
+    # Whoever tries again says so itself, in the words of what it does.
+    stamina.instrumentation.set_on_retry_hooks([])
 
 
 def main() -> None:

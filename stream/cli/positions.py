@@ -65,7 +65,8 @@ def reset(
     """Set the group's offsets of the inputs. Stop all workers first.
 
     Changes neither the state nor the outputs, deletes no record and makes no topic. Waits until the
-    sessions of stopped workers have ended. Asks for the application's id unless --yes is given.
+    sessions of stopped workers have ended, and a killed worker's transaction. Asks for the
+    application's id unless --yes is given.
     """
     settings = settings_or_exit()
     console = Console(stderr=True, soft_wrap=True)

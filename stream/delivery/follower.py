@@ -88,13 +88,13 @@ class Follower:
         Raises:
             FollowerError: if it is not in time.
         """
-        ends = {one: self._brokers.range_of(self._topic, one, read_committed=True).end for one in self._partitions}
         deadline = time.monotonic() + timeout_seconds
+        ends = {one: self._brokers.range_of(self._topic, one, read_committed=True).end for one in self._partitions}
         with self._moved:
             while any(self._reached[one] < end for one, end in ends.items()):
                 left = deadline - time.monotonic()
                 if left <= 0 or self._failure is not None:
-                    raise FollowerError(self._failure or f"{self._topic} was not read within {timeout_seconds:g} s")
+                    raise FollowerError(self._failure or f"{self._topic} was not read within {timeout_seconds:.0f} s")
                 self._moved.wait(left)
 
     def _run(self) -> None:

@@ -26,8 +26,10 @@ _BATCH_RECORDS: Final = 200
 _POLL_SECONDS: Final = 0.2
 _COMMIT_SECONDS: Final = 1.0
 _TIMEOUT_SECONDS: Final = 30.0
-_CURRENT_SECONDS: Final = 120.0
-"""For what was erased and what failed to be known, when partitions come."""
+_ASSIGN_SECONDS: Final = 150.0
+"""When partitions come: for what was erased and what failed to be known, and where they stand, all together."""
+_POLL_SECONDS_MAX: Final = 2 * _ASSIGN_SECONDS
+"""Between two polls: beside an assignment, what was taken away before it is ended and committed."""
 _APPENDED_SECONDS: Final = 60.0
 _LOOK_SECONDS: Final = 0.02
 _QUEUED_KBYTES: Final = 4096
@@ -60,14 +62,17 @@ class Common:
         self.failures, self.snapshots = followers
         self.producer: Final = producer
 
-    def wait_until_current(self) -> None:
+    def wait_until_current(self, deadline: float) -> None:
         """Wait until all that failed and all that was erased until now is known. Blocks.
+
+        Args:
+            deadline: of both together, on the monotonic clock.
 
         Raises:
             FollowerError: if that takes too long.
         """
         for follower in (self.failures, self.snapshots):
-            follower.wait_until_current(_CURRENT_SECONDS)
+            follower.wait_until_current(deadline - time.monotonic())
 
     async def append(self, destination: str, delivery: Delivery, failure: Failure) -> None:
         """Keep a failure; returns when the account is known to wait."""
@@ -115,7 +120,7 @@ class Lane:
                 "group.instance.id": f"{group}-{settings.instance_id}",
                 "client.id": group,
                 "session.timeout.ms": settings.session_timeout_ms,
-                "max.poll.interval.ms": max(settings.max_poll_interval_ms, int(2 * _CURRENT_SECONDS * _MS_PER_SECOND)),
+                "max.poll.interval.ms": max(settings.max_poll_interval_ms, int(_POLL_SECONDS_MAX * _MS_PER_SECOND)),
                 # The same partitions of both topics go to the same member, and with them an account.
                 "partition.assignment.strategy": "range",
                 "enable.auto.commit": False,
@@ -234,9 +239,10 @@ class Lane:
         self._committed.update(changed)
 
     def _assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        self._common.wait_until_current()
-        for one in consumer.committed(partitions, timeout=_TIMEOUT_SECONDS):
-            first, _ = consumer.get_watermark_offsets(one, timeout=_TIMEOUT_SECONDS)
+        deadline = time.monotonic() + _ASSIGN_SECONDS
+        self._common.wait_until_current(deadline)
+        for one in consumer.committed(partitions, timeout=_left(deadline)):
+            first, _ = consumer.get_watermark_offsets(one, timeout=_left(deadline))
             if 0 <= one.offset < first:
                 _log.error(
                     "%s: events expired before they were delivered: %s [%s] from %s to %s",
@@ -264,3 +270,8 @@ class Lane:
         if self._closing:
             return {}
         return asyncio.run_coroutine_threadsafe(self._dispatcher.forget(gone), self._loop).result(_TIMEOUT_SECONDS)
+
+
+def _left(deadline: float) -> float:
+    """Give the seconds until a deadline; behind it what an answer takes that is there."""
+    return max(_POLL_SECONDS, deadline - time.monotonic())

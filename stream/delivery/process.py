@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from typing import Any, Final, NoReturn
 
-import stamina
 from confluent_kafka import KafkaException
 
 from stream import logs
@@ -42,8 +41,6 @@ _NS_PER_MS: Final = 1_000_000
 def run_delivery(settings: Settings, destinations: Mapping[str, Destination]) -> NoReturn:
     """Deliver until SIGTERM or SIGINT; ends the process."""
     logs.configure(settings.log_level, settings.log_format)
-    # Each attempt is counted and each delivery logged here; its own hooks would say it again.
-    stamina.instrumentation.set_on_retry_hooks([])
     asyncio.run(_run(settings, destinations))
     raise AssertionError("a delivery ends its process")
 

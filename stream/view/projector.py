@@ -109,6 +109,8 @@ class Projector:
                 wait_max=_WAIT_SECONDS_MAX,
             ):
                 with attempt:
+                    if attempt.num > 1:
+                        _log.warning("the view is opened again: attempt %s", attempt.num)
                     self._noting_failure(self._open)
             try:
                 while not (self._owner.stopped() or until()):

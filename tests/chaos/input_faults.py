@@ -1,6 +1,5 @@
 """Faults of inputs and offsets: what a worker refuses, and never skips; and records that it must refuse or take."""
 
-import time
 from collections.abc import Callable, Collection
 from random import Random
 from typing import Final
@@ -23,7 +22,6 @@ _RUBBISH: Final = range(150, 400)
 _SIZES: Final = range(30, 80)
 _TRIMMED: Final = tuple(topic for topic, spec in SPEC_OF_INPUT.items() if spec.cleanup is Cleanup.DELETE)
 """From a topic that is compacted brokers delete no records."""
-_UNSTABLE_SECONDS: Final = 60.0
 _WIDTH: Final = "1000"
 """Columns of a terminal in which no line of a command is wrapped."""
 
@@ -173,12 +171,7 @@ def _rebuild(scene: Scene, crew: list[str], told: str) -> dict[Place, int]:
 
 def _command(app: Application, code: int, told: str, *arguments: str) -> None:
     """Run a command of the operator, which has to end with a code and to say something."""
-    variables = {**app.deployment.variables, "COLUMNS": _WIDTH}
-    result = CliRunner().invoke(command_line, arguments, env=variables)
-    deadline = time.monotonic() + _UNSTABLE_SECONDS
-    # A killed worker's transaction holds its offsets until the broker aborts it: an operator tries again.
-    while "UNSTABLE_OFFSET_COMMIT" in result.output and time.monotonic() < deadline:
-        result = CliRunner().invoke(command_line, arguments, env=variables)
+    result = CliRunner().invoke(command_line, arguments, env={**app.deployment.variables, "COLUMNS": _WIDTH})
     if result.exit_code != code or told not in result.output:
         raise ChaosError(f"account-health {' '.join(arguments)} ended with {result.exit_code}: {result.output}")
 

@@ -2,13 +2,17 @@
 
 import json
 import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from typer.testing import CliRunner, Result
 
+from stream import cluster
 from stream.cli import app
 from stream.topics import group_id
 from tests.operators.staged import event, order
@@ -51,6 +55,22 @@ def _commit(deployment: Deployment, topic: str, partition: int, offset: int) -> 
         return all(one.error is None for one in found)
 
     eventually(committed, "the offset is set", timeout_s=TIMEOUT_S, interval_s=0.2)
+
+
+@contextmanager
+def _open_transaction(deployment: Deployment) -> Iterator[Producer]:
+    """Leave offsets of the group in a transaction, as a worker does that is killed while it commits."""
+    servers = {"bootstrap.servers": deployment.settings.bootstrap_servers}
+    producer = Producer({**servers, "transactional.id": f"{deployment.settings.application_id}-killed"})
+    producer.init_transactions(TIMEOUT_S)
+    producer.begin_transaction()
+    group = Consumer({**servers, "group.id": group_id(deployment.settings.application_id)})
+    offset = TopicPartition(deployment.settings.topics.orders, 0, 1)
+    producer.send_offsets_to_transaction([offset], group.consumer_group_metadata(), TIMEOUT_S)
+    try:
+        yield producer
+    finally:
+        group.close()
 
 
 @pytest.fixture
@@ -117,6 +137,33 @@ def test_offsets_that_were_set_by_hand_are_set_back(done: Deployment) -> None:
         assert published.tier_changes[name][: len(changes)] == changes
     orders = {body["lifetime"]["orders"] for body in published.snapshots.values() if body is not None}
     assert orders == {14}
+
+
+def test_offsets_that_a_transaction_holds_are_waited_for(done: Deployment, caplog: pytest.LogCaptureFixture) -> None:
+    """A killed worker's transaction holds the group's offsets until the broker aborts it: the command waits."""
+    with _open_transaction(done) as killed, ThreadPoolExecutor(1) as operator:
+        resetting = operator.submit(_run, done, "reset", "--to", "checkpoint", "--yes")
+        eventually(lambda: "waiting until it ends" in caplog.text, "the command waits", timeout_s=TIMEOUT_S)
+        waited = not resetting.done()
+        killed.abort_transaction(TIMEOUT_S)
+        result = resetting.result(TIMEOUT_S)
+
+    assert waited
+    assert result.exit_code == 0, result.output
+    assert caplog.text.count("waiting until it ends") == 1
+    assert all(row["agrees"] for row in _rows(done))
+
+
+def test_offsets_that_a_transaction_never_lets_go_are_told(done: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the broker should have aborted the transaction long ago, the command says what holds the offsets."""
+    monkeypatch.setattr(cluster, "_ABORTED_SECONDS", 1 - done.settings.transaction_timeout_ms / 1000)
+    with _open_transaction(done) as hanging:
+        result = _run(done, "reset", "--to", "checkpoint", "--yes")
+        hanging.abort_transaction(TIMEOUT_S)
+
+    assert result.exit_code == 1
+    assert "a transaction has held the group's offsets of partition 0 for 1 s" in result.output
+    assert "kafka-transactions.sh" in result.output
 
 
 def test_a_group_with_members_is_left_alone(done: Deployment) -> None:
