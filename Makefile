@@ -9,15 +9,16 @@ SEED ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
+RELEASE := build/release
 STAMP := $(VENV)/.installed
 UV_COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo bench bench-quick bench-view bench-page chaos validate pictures test lint format dashboards lock clean
+.PHONY: help venv demo bench bench-quick bench-view bench-page chaos validate pictures test test-compiled lint format dashboards lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 venv: $(STAMP) ## make .venv from the lock (PYTHON=python3.12 chooses the interpreter)
 
@@ -56,6 +57,14 @@ validate: $(STAMP) ## calibrate churn models on published histories and say how 
 
 test: $(STAMP) ## run every test, in two processes (ARGS="-n0 …": in one, and output is shown with -s)
 	@$(BIN)/python -m pytest --numprocesses=2 --no-loadscope-reorder $(ARGS)
+
+test-compiled: $(STAMP) ## compile the core (needs a C compiler) and run its tests on what came out
+	@rm -rf $(RELEASE)
+	@ACCOUNT_HEALTH_COMPILE=1 $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+		--no-build-isolation --target $(RELEASE) .
+	@cp pyproject.toml $(RELEASE) && ln -s $(CURDIR)/tests $(RELEASE)/tests
+	@cd $(RELEASE) && $(CURDIR)/$(BIN)/python -c 'from processors import account; assert account.__file__.endswith(".so")'
+	@cd $(RELEASE) && $(CURDIR)/$(BIN)/python -m pytest tests/core $(ARGS)
 
 lint: $(STAMP) ## check format, style, types and the direction of imports
 	$(BIN)/ruff format --check .

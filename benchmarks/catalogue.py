@@ -1,6 +1,7 @@
 """The contenders: how each is installed, started and checked."""
 
 import hashlib
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -74,6 +75,29 @@ def compile_kafka_streams() -> Path:
     return target
 
 
+def compile_core() -> Path:
+    """Install a wheel of this release with a compiled core; returns the folder with its packages."""
+    sources = [path for name in ("models", "processors", "stream") for path in sorted((ROOT / name).rglob("*.py"))]
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:12]
+    folder = FOLDER / "compiled" / digest
+    done = folder / ".installed"
+    if not done.exists():
+        install = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--upgrade"]
+        switched = {**os.environ, "ACCOUNT_HEALTH_COMPILE": "1"}
+        subprocess.run(
+            [*install, "--no-deps", "--no-build-isolation", "--target", str(folder), str(ROOT)],
+            check=True,
+            env=switched,
+        )
+        done.touch()
+    return folder
+
+
+def _compiled_core() -> list[str]:
+    compile_core()
+    return _python("account_health_compiled")
+
+
 def _kafka_streams(guarantee: str, store: str = "memory") -> list[str]:
     target = compile_kafka_streams()
     return [
@@ -89,6 +113,16 @@ ALL: Final = (
         "account_health",
         "account-health worker, exactly once",
         lambda: _python("account_health"),
+        checks.read_our_state,
+        changelog="{prefix}state",
+        changes=None,
+        is_ours=True,
+        every=8,
+    ),
+    Contender(
+        "account_health_compiled",
+        "the same worker, its core compiled",
+        _compiled_core,
         checks.read_our_state,
         changelog="{prefix}state",
         changes=None,

@@ -27,6 +27,10 @@ RATIOS: Final = (
     ("account_health", "kafka_streams_eos"),
     ("account_health", "kafka_streams_alo"),
     ("account_health", "hand_written_loop"),
+    ("account_health_compiled", "account_health"),
+    ("account_health_compiled", "plain_faust"),
+    ("account_health_compiled", "quix_streams"),
+    ("account_health_compiled", "kafka_streams_eos"),
     ("transport_only", "count_only"),
 )
 _PEER_PACKAGES: Final = ("quixstreams", "faust-streaming")

@@ -145,8 +145,8 @@ def _understood(event: CoreEvent, context: Context) -> _Read | Refusal:
         return _read(event, context)
     except MissingRateError as error:
         return Refusal(RefusalReason.MISSING_RATE, str(error))
-    except AmountRangeError as error:
-        return Refusal(RefusalReason.INVALID_FIELD, str(error))
+    except AmountRangeError as too_large:
+        return Refusal(RefusalReason.INVALID_FIELD, str(too_large))
 
 
 def _read(event: CoreEvent, context: Context) -> _Read:

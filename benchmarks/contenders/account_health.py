@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Final
 
 from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
@@ -56,10 +57,15 @@ class Progress:
         return sum(max(0, one.offset) for one in found)
 
 
-def main(task: Task) -> None:
-    """Start the worker, watch its commits, and stop it."""
+def main(task: Task, release: Path | None = None) -> None:
+    """Start the worker, watch its commits, and stop it.
+
+    Args:
+        task: the run.
+        release: the folder whose packages it runs; None for these sources.
+    """
     prefix = task.topic.removesuffix(_ORDERS)
-    worker = subprocess.Popen(COMMAND, env=environment(task.bootstrap_servers, prefix, task.run))
+    worker = subprocess.Popen(COMMAND, cwd=release, env=environment(task.bootstrap_servers, prefix, task.run))
     try:
         progress = Progress(task.bootstrap_servers, task.topic, task.run)
         watch = Stopwatch(task)

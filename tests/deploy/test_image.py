@@ -130,8 +130,14 @@ def test_docker_is_sent_what_is_copied() -> None:
 def test_the_wheel_needs_no_more_than_is_copied() -> None:
     """The packages of the wheel, its page and its licence are among what is copied."""
     build = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]
-    packages = build["targets"]["wheel"]["packages"]
-    needed = {*packages, *PROJECT["license-files"], PROJECT["readme"], "pyproject.toml"}
+    wheel = build["targets"]["wheel"]
+    needed = {
+        *wheel["packages"],
+        wheel["hooks"]["custom"]["path"],
+        *PROJECT["license-files"],
+        PROJECT["readme"],
+        "pyproject.toml",
+    }
 
     assert needed <= _copied()
     assert not any(fnmatch(path, "tests*") for path in _copied())
