@@ -40,7 +40,12 @@ def _compile(root: Path, built: Path) -> None:
         raise RuntimeError(f"{SWITCH}=1 needs mypy and setuptools where the wheel is built: {error}") from error
     sources = [path for path in sorted((root / "processors").glob("*.py")) if path.name != "__init__.py"]
     # Not the models: a compiled class loses what its definition tells msgspec, as that it is packed as an array.
-    extensions = mypycify([str(path.relative_to(root)) for path in sources], opt_level="2", target_dir=str(built / "c"))
+    extensions = mypycify(
+        [str(path.relative_to(root)) for path in sources],
+        opt_level="2",
+        debug_level="0",
+        target_dir=str(built / "c"),
+    )
     command = Distribution({"name": "core", "ext_modules": extensions}).get_command_obj("build_ext")
     command.build_lib, command.build_temp = str(built), str(built / "objects")
     command.ensure_finalized()

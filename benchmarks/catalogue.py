@@ -78,6 +78,7 @@ def compile_kafka_streams() -> Path:
 def compile_core() -> Path:
     """Install a wheel of this release with a compiled core; returns the folder with its packages."""
     sources = [path for name in ("models", "processors", "stream") for path in sorted((ROOT / name).rglob("*.py"))]
+    sources.append(ROOT / "hatch_build.py")
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:12]
     folder = FOLDER / "compiled" / digest
     done = folder / ".installed"

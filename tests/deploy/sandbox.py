@@ -35,13 +35,19 @@ def _as_user(user: str) -> list[str]:
 def _python(user: str) -> str:
     """Return a Python of this machine that the image's user may run."""
     own = Path(sys.base_prefix, "bin", f"python{sys.version_info.major}.{sys.version_info.minor}")
-    needed = f"import sys, venv, ensurepip; sys.exit(sys.version_info[:2] != {sys.version_info[:2]})"
+    needed = (
+        "import os, sys, sysconfig, venv, ensurepip; "
+        "header = os.path.join(sysconfig.get_path('include'), 'Python.h'); "
+        f"sys.exit(sys.version_info[:2] != {sys.version_info[:2]} or not os.path.exists(header))"
+    )
     # through a shell, for the reason given in `run`
     start = [*_as_user(user), "sh", "-c", 'exec "$0" -c "$1"']
     for candidate in (str(own), f"/usr/bin/{own.name}"):
         if subprocess.run([*start, candidate, needed], check=False, capture_output=True, cwd="/").returncode == 0:
             return candidate
-    return missing(f"no {own.name} with venv that user {user} may run: apt-get install python3-venv")
+    return missing(
+        f"no {own.name} with venv and headers that user {user} may run: apt-get install python3-venv python3-dev"
+    )
 
 
 class Sandbox:

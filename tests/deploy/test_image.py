@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import pytest
 
+from processors import account
 from stream.health import Health, Progress
 from stream.probes import ProbeServer
 from stream.settings import Settings, load_settings
@@ -29,6 +30,7 @@ from tests.deploy.files import (
 )
 from tests.deploy.sandbox import Sandbox, sandbox
 from tests.support.missing import missing
+from tests.support.worker import run_command
 
 PROJECT: Final[dict[str, Any]] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 CHECK_TIMEOUT_S: Final = 30
@@ -52,12 +54,16 @@ def _allowed_by_dockerignore() -> list[str]:
 
 
 def test_the_base_is_the_tested_python() -> None:
-    """The image runs the version of Python that the tests run on, by a whole version, which a digest can replace."""
-    (base,) = (one.value for one in instructions() if one.stage < 0 and one.name == "ARG")
+    """The image runs the version of Python that the tests run on, by a whole version, which a digest can replace.
+
+    What is compiled for it is compiled by the same Python on the same Debian, in the image that has a compiler.
+    """
+    base, building = (one.value for one in instructions() if one.stage < 0 and one.name == "ARG")
     chosen = (ROOT / ".python-version").read_text(encoding="utf-8").strip()
 
     assert re.fullmatch(rf"PYTHON_IMAGE=python:{re.escape(chosen)}\.\d+-slim-\w+", base)
-    assert all(one.value.startswith("${PYTHON_IMAGE}") for one in instructions() if one.name == "FROM")
+    assert building == base.replace("PYTHON_IMAGE", "BUILD_IMAGE").replace("-slim", "")
+    assert [one.value for one in instructions() if one.name == "FROM"] == ["${BUILD_IMAGE} AS build", "${PYTHON_IMAGE}"]
 
 
 def test_the_image_is_not_root() -> None:
@@ -220,6 +226,25 @@ def test_the_image_runs_the_wheel(image: Sandbox) -> None:
     assert not Path(image.inside("/opt/account-health/bin/pip")).exists()
     with pytest.raises(RuntimeError, match="No module named pip"):
         image.run(["python", "-m", "pip"])
+
+
+def test_a_compiled_core_gives_the_same_bytes(image: Sandbox, tmp_path: Path) -> None:
+    """The core in the image is compiled, and makes of a history with all its faults what the sources make of it."""
+    folder, code = "/var/lib/account-health/history", "import processors.account; print(processors.account.__file__)"
+    events = [f"{folder}/{name}.jsonl" for name in ("orders", "support", "profiles")]
+    _run(image, "simulate", "--out", folder, "--accounts", "60", "--days", "500", "--malformed-share", "0.02")
+
+    _run(image, "replay", *events, "--out", f"{folder}/compiled")
+    run_command({}, "replay", *map(image.inside, events), "--out", str(tmp_path))
+
+    assert image.run(["python", "-c", code]).strip().endswith(".so")
+    assert account.__file__.endswith(".py")
+    made, expected = (
+        {one.name: one.read_bytes() for one in at.iterdir()}
+        for at in (Path(image.inside(f"{folder}/compiled")), tmp_path)
+    )
+    assert all(expected.values())
+    assert made == expected
 
 
 def test_the_image_writes_where_a_volume_is(image: Sandbox) -> None:
