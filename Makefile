@@ -15,7 +15,7 @@ UV_COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generat
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo bench bench-quick bench-view bench-page chaos validate pictures test test-compiled lint format dashboards lock clean
+.PHONY: help venv demo bench bench-quick bench-view bench-page bench-console chaos validate pictures test test-compiled lint format dashboards lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ bench-view: $(STAMP) ## measure the Redis view and the API with a million accoun
 
 bench-page: $(STAMP) ## measure how soon an order is seen on the page of its account (needs redis-server and chromium too)
 	@$(BIN)/python -m benchmarks --only page $(ARGS)
+
+bench-console: $(STAMP) ## measure how long the console's list of 100,000 accounts takes at the server (needs the same)
+	@$(BIN)/python -m benchmarks --only console $(ARGS)
 
 pictures: $(STAMP) ## take the pictures of the console in docs/images again (needs what bench-page needs)
 	@$(BIN)/python -m tests.browser $(ARGS)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from benchmarks import evaluation, growth, latency, page, restore, results, stages, throughput, turn, view
+from benchmarks import console, evaluation, growth, latency, page, restore, results, stages, throughput, turn, view
 from benchmarks.catalogue import ALL, Contender
 from benchmarks.stand import Stand, stand
 from benchmarks.throughput import Measurement
@@ -28,6 +28,7 @@ SCENARIOS: Final[dict[str, Scenario]] = {
     "ten_times_accounts": growth.ten_times_accounts,
     "view": view.scenario,
     "page": page.scenario,
+    "console": console.scenario,
 }
 
 
