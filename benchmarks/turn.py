@@ -24,7 +24,7 @@ CALM_SECONDS: Final = 10.0
 _PREFIX: Final = "turn."
 _SETTLE_SECONDS: Final = 2.0
 _LOOK_SECONDS: Final = 0.5
-_TIMEOUT_SECONDS: Final = 600.0
+_TIMEOUT_SECONDS: Final = 3600.0
 _NS_PER_MS: Final = 1_000_000
 
 

@@ -26,7 +26,7 @@ from stream.portfolio.keeper import Keeper
 from stream.portfolio.topic import PARTITION
 from stream.restore import Restored, RestoreError, restore
 from stream.settings import Settings
-from stream.slices import Slices, give_way
+from stream.slices import Slices
 from stream.task import PartitionTask
 from stream.telemetry import RebalanceKind, TransactionResult
 from stream.transactions import TransactionAbortedError, Transactions
@@ -326,7 +326,7 @@ class Engine:
                         more = self._slices.work(task, self._transactions.produce) or more
                         if self._transactions.is_half_full() or task.is_full():
                             await self._commit()
-                await give_way(self._tasks.values())
+                await self._slices.give_way(self._tasks.values())
             await asyncio.sleep(0 if more else _TICK_SECONDS)
 
     async def _commit(self) -> None:

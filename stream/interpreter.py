@@ -16,6 +16,11 @@ def tune() -> None:
     The poll thread has to have its turn several times for what it fetches, each time after up to five milliseconds by
     default.
     """
-    gc.freeze()
+    spare_what_is_there()
     gc.set_threshold(*_COLLECTOR_THRESHOLDS)
     sys.setswitchinterval(_SWITCH_SECONDS)
+
+
+def spare_what_is_there() -> None:
+    """Let the collector pass over all that there is now, for good: a million accounts are no garbage."""
+    gc.freeze()

@@ -44,6 +44,19 @@ class Portion:
             self._each_seconds += _NEWS * (seconds / count - self._each_seconds)
 
 
+def rest_seconds(worked_seconds: float, *, awaited: bool) -> float:
+    """Give how long time and snapshots rest behind a slice of work.
+
+    While an event waits for its commit, they take half of the event loop at most: the other threads of this process,
+    a broker on the same machine and the commit itself have the rest, and what the commit has to write stays small.
+
+    Args:
+        worked_seconds: what the slice took.
+        awaited: whether the open transaction holds events.
+    """
+    return min(worked_seconds, BATCH_SECONDS) if awaited else 0.0
+
+
 class CommitPace:
     """When a commit may wait for a later one of its regular times.
 

@@ -26,6 +26,7 @@ from stream.checkpoint import (
 )
 from stream.cluster import Cluster
 from stream.fetching import fetch
+from stream.interpreter import spare_what_is_there
 from stream.positions import REBUILD, Standing, recount
 from stream.settings import Settings, env_name
 
@@ -92,6 +93,7 @@ def restore(
         accounts.context = context.with_cuts(cuts)
     else:
         _check_fixed(context.cuts, cuts)
+    spare_what_is_there()
     return Restored(
         accounts,
         positions,

@@ -5,7 +5,7 @@ import time
 from collections.abc import Collection
 from typing import Final
 
-from stream.pacing import BATCH_SECONDS, SLICE_SECONDS, Portion
+from stream.pacing import BATCH_SECONDS, SLICE_SECONDS, Portion, rest_seconds
 from stream.task import PartitionTask, Produce
 
 _ACCOUNTS_MAX: Final = 500
@@ -21,9 +21,26 @@ class Slices:
     def __init__(self) -> None:
         self._due = Portion(SLICE_SECONDS, _ACCOUNTS_MAX)
         self._snapshots = Portion(SLICE_SECONDS, _ACCOUNTS_MAX)
+        self._worked_seconds = 0.0
 
     def work(self, task: PartitionTask, produce: Produce) -> bool:
         """Do the next slice of a task; True if there is more to do."""
+        started = time.perf_counter()
+        more = self._work(task, produce)
+        self._worked_seconds = time.perf_counter() - started
+        return more
+
+    async def give_way(self, tasks: Collection[PartitionTask]) -> None:
+        """Let a batch that is on its way be processed before the next slice, and rest if its commit is waited for."""
+        until_seconds = time.monotonic() + BATCH_SECONDS
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)
+            if time.monotonic() > until_seconds or not any(task.busy or task.inputs for task in tasks):
+                break
+        awaited = any(task.holds_records() for task in tasks)
+        await asyncio.sleep(rest_seconds(self._worked_seconds, awaited=awaited))
+
+    def _work(self, task: PartitionTask, produce: Produce) -> bool:
         if not task.prepare_tick(_ORDERED_ACCOUNTS):
             return True
         due, snapshots = self._due.size(), self._snapshots.size()
@@ -34,12 +51,3 @@ class Slices:
         self._due.took(ticked - started, advanced)
         self._snapshots.took(time.perf_counter() - ticked, published)
         return advanced == due or published == snapshots
-
-
-async def give_way(tasks: Collection[PartitionTask]) -> None:
-    """Let a batch that is on its way be processed before the next slice."""
-    until_seconds = time.monotonic() + BATCH_SECONDS
-    for _ in range(_TURNS):
-        await asyncio.sleep(0)
-        if time.monotonic() > until_seconds or not any(task.busy or task.inputs for task in tasks):
-            return

@@ -236,6 +236,10 @@ class PartitionTask:
         """Tell whether the open transaction holds something of this partition."""
         return bool(self._steps)
 
+    def holds_records(self) -> bool:
+        """Tell whether records of this partition wait for the open transaction's commit."""
+        return any(self.tally.timestamps_ms.values())
+
     def is_full(self) -> bool:
         """Tell whether the open transaction should be committed before it does more."""
         if self.accounts.touched_count() >= _TOUCHED_MAX:

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from stream.pacing import CommitPace, Portion
+from stream.pacing import CommitPace, Portion, rest_seconds
 from stream.settings import Settings
 from tests.support.tables import Row, table
 
@@ -51,3 +51,17 @@ def test_behind_a_backlog_commits_come_less_often(row: Row) -> None:
     now_seconds = 100.0 + float(row["since the last commit"])
 
     assert pace.may_wait(now_seconds, catching_up=row["catching up"] == "yes") == (row["commits"] == "no")
+
+
+@table("""
+| case                            | worked | awaited | rests |
+| nobody waits                    | 0.008  | no      | 0     |
+| an event waits for its commit   | 0.008  | yes     | 0.008 |
+| nothing was due                 | 0      | yes     | 0     |
+| a slice that took far too long  | 3      | yes     | 0.02  |
+""")
+def test_time_rests_as_long_as_it_worked_while_an_event_waits(row: Row) -> None:
+    """Beside events, time and snapshots take half of the event loop at most; alone they have all of it."""
+    rests = rest_seconds(float(row["worked"]), awaited=row["awaited"] == "yes")
+
+    assert rests == float(row["rests"])

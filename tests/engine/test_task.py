@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Final, Literal
 
+from confluent_kafka import Message
+
 from models.codec import pack
 from models.events import InputTopic
 from models.policy import Churn, Policy, Segmented
@@ -110,3 +112,19 @@ def test_only_segments_that_the_policy_names_are_told_apart() -> None:
         return task._segment_of(Step(AccountState("A-1", profile=ProfileState(version=1, segment=segment))))
 
     assert [told("retail"), told("public"), told(None), task._segment_of(Step(None))] == ["retail", None, None, None]
+
+
+def test_whoever_waits_for_a_commit_is_known_until_it_has_ended() -> None:
+    """A record that is refused waits for its dead letter as any other waits; time is no record."""
+    task = _task({one: pack(AccountState(one, configuration=OLD.version)) for one in ACCOUNTS}, NEW, OLD.version)
+    produced: list[OutRecord] = []
+    task.tick(len(ACCOUNTS), produced.append)
+    before = task.holds_records()
+
+    task.process(
+        InputTopic.ORDERS, [Message("orders", 0, 0, key=b"A", value=b"rubbish", timestamp=(1, 1))], produced.append
+    )
+    during = task.holds_records()
+    task.committed(task.accounts.changes())
+
+    assert (before, during, task.holds_records()) == (False, True, False)
