@@ -1,5 +1,5 @@
-# One virtual environment, .venv, holds all: it is made from the hashed lock and made again only when the lock or
-# pyproject.toml changes.
+# One virtual environment, .venv, made from hashed locks, and made again only when a lock or pyproject.toml changes: first
+# what the demo needs, then what the tests need.
 PYTHON ?= python3
 # Flags for the demo, e.g. `make demo ARGS=--help`, and for pytest, e.g. `make test ARGS="-k broker"`.
 ARGS ?=
@@ -10,6 +10,9 @@ SEED ?=
 VENV := .venv
 BIN := $(VENV)/bin
 RELEASE := build/release
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# What runs the product is there, and what develops it.
+RUNS := $(VENV)/.runs
 STAMP := $(VENV)/.installed
 UV_COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
@@ -22,16 +25,21 @@ help: ## list the targets
 
 venv: $(STAMP) ## make .venv from the lock (PYTHON=python3.12 chooses the interpreter)
 
-$(STAMP): requirements-dev.lock pyproject.toml
+$(RUNS): requirements.lock deploy/build.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 		echo "error: Python 3.11 or newer is needed and '$(PYTHON)' is $$($(PYTHON) --version 2>&1 || true); try: make venv PYTHON=python3.12" >&2; exit 1; }
-	@echo "making $(VENV) with $$($(PYTHON) --version): a minute or more, 900 MB"
+	@echo "making $(VENV) with $$($(PYTHON) --version): half a minute or more, 400 MB"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(PIP_INSTALL) --require-hashes -r deploy/build.lock -r requirements.lock
+	@$(PIP_INSTALL) --no-deps --no-build-isolation -e .
 	@touch $@
 
-demo: $(STAMP) ## run the whole system on this machine, with nothing else installed
+$(STAMP): requirements-dev.lock $(RUNS)
+	@echo "adding what tests and benchmarks need to $(VENV): a minute or more, 500 MB"
+	@$(PIP_INSTALL) --require-hashes -r requirements-dev.lock
+	@touch $@
+
+demo: $(RUNS) ## run the whole system on this machine, with nothing else installed
 	@$(BIN)/account-health demo $(ARGS)
 
 bench: $(STAMP) ## measure everything against its peers on a Kafka of its own, most of an hour (needs Java and Maven)
