@@ -52,7 +52,8 @@ class Partition:
         self.context = context
         self.clock_ms = clock_ms
         self.packed_bytes = 0
-        self.snapshots_pending: set[str] = set()
+        # A dictionary keeps their order: who has waited longest is told first.
+        self.snapshots_pending: dict[str, None] = {}
         self._unpacked_max = unpacked_max
         self._packed: dict[str, bytes] = {}
         self._grades: Counter[bytes] = Counter()
@@ -121,7 +122,7 @@ class Partition:
             if head.due_day is not None:
                 self._due.add_all(head.due_day, account_ids)
             if head.snapshot_pending:
-                self.snapshots_pending.update(account_ids)
+                self.snapshots_pending |= dict.fromkeys(account_ids)
         self._packed = states
         self._grades.update(map(grade, states.values()))
         self.packed_bytes = sum(map(len, states.values()))
@@ -297,7 +298,7 @@ class Partition:
         if state is None:
             self._unpacked.pop(account_id, None)
             self._moved.setdefault(account_id, due_day)
-            self.snapshots_pending.discard(account_id)
+            self.snapshots_pending.pop(account_id, None)
             return
         self._unpacked[account_id] = state
         if state.due_day != due_day or due_day == UNPLANNED:
@@ -308,9 +309,9 @@ class Partition:
             if earliest_day is not None and earliest_day < self._first_moved_to:
                 self._first_moved_to = earliest_day
         if state.revision > state.published_revision:
-            self.snapshots_pending.add(account_id)
+            self.snapshots_pending[account_id] = None
         else:
-            self.snapshots_pending.discard(account_id)
+            self.snapshots_pending.pop(account_id, None)
 
     def _replace(self, account_id: str, packed: bytes | None) -> None:
         """Put a packed state in the place of the one that is there, if one is."""
@@ -345,7 +346,7 @@ class Partition:
         else:
             noted_day = None
         self._due.remove(account_id, noted_day)
-        self.snapshots_pending.discard(account_id)
+        self.snapshots_pending.pop(account_id, None)
 
     def _return(self, account_id: str) -> None:
         """Put an account where its packed state says."""
@@ -354,7 +355,7 @@ class Partition:
             head = header(packed)
             self._due.add(account_id, head.due_day)
             if head.snapshot_pending:
-                self.snapshots_pending.add(account_id)
+                self.snapshots_pending[account_id] = None
 
     def _due_accounts(self, today: int, limit: int) -> list[str]:
         if self._first_moved_to <= today or self._due.has_come(today):

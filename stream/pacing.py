@@ -34,9 +34,9 @@ class Portion:
         self._most = most
         self._each_seconds = _FIRST_GUESS_SECONDS
 
-    def size(self) -> int:
-        """Give how many the next portion may have."""
-        return min(self._most, max(_LEAST, int(self._seconds / self._each_seconds)))
+    def size(self, part: int = 1) -> int:
+        """Give how many the next portion may have, or a part of it: a half, a third, and at least one."""
+        return max(1, min(self._most, max(_LEAST, int(self._seconds / self._each_seconds))) // part)
 
     def took(self, seconds: float, count: int) -> None:
         """Note what some took."""

@@ -11,6 +11,9 @@ from stream.task import PartitionTask, Produce
 _ACCOUNTS_MAX: Final = 500
 _ORDERED_ACCOUNTS: Final = 10_000
 """Due accounts that are put in order at a time, which takes about as long as to advance a slice of them."""
+_CROWDED: Final = 5
+"""While records wait, snapshots get this part of a slice: one takes several times what an event does, and a later one
+says what several would have said."""
 _TURNS: Final = 50
 """Of the event loop, which are enough for a batch to be dealt, to come to its agent and to be processed."""
 
@@ -22,6 +25,7 @@ class Slices:
         self._due = Portion(SLICE_SECONDS, _ACCOUNTS_MAX)
         self._snapshots = Portion(SLICE_SECONDS, _ACCOUNTS_MAX)
         self._worked_seconds = 0.0
+        self._crowded = False
 
     def work(self, task: PartitionTask, produce: Produce) -> bool:
         """Do the next slice of a task; True if there is more to do."""
@@ -37,13 +41,14 @@ class Slices:
             await asyncio.sleep(0)
             if time.monotonic() > until_seconds or not any(task.busy or task.inputs for task in tasks):
                 break
+        self._crowded = any(task.busy or task.inputs for task in tasks)
         awaited = any(task.holds_records() for task in tasks)
         await asyncio.sleep(rest_seconds(self._worked_seconds, awaited=awaited))
 
     def _work(self, task: PartitionTask, produce: Produce) -> bool:
         if not task.prepare_tick(_ORDERED_ACCOUNTS):
             return True
-        due, snapshots = self._due.size(), self._snapshots.size()
+        due, snapshots = self._due.size(), self._snapshots.size(_CROWDED if self._crowded else 1)
         started = time.perf_counter()
         advanced = task.tick(due, produce)
         ticked = time.perf_counter()

@@ -48,13 +48,13 @@ def test_a_snapshot_that_says_nothing_new_is_settled_too() -> None:
     partition.apply(read_event("d0 order 100", 0))
     assert _described(partition) != "-"
     partition.apply(read_event("d0 resolve T", 1))
-    assert partition.snapshots_pending == {"A-1"}
+    assert list(partition.snapshots_pending) == ["A-1"]
     assert _described(partition) == "-"
     changes = partition.changes()
     partition.commit(changes)
     fresh = reopened(Context(policy_of()), 0, {"A-1": changes.states["A-1"] or b""}, {})
 
-    assert fresh.snapshots_pending == set()
+    assert not fresh.snapshots_pending
     assert _described(fresh) == "-"
 
 
@@ -66,5 +66,18 @@ def test_a_snapshot_that_was_not_committed_is_said_again() -> None:
     first = partition.take_snapshot("A-1")
     partition.abort()
 
-    assert partition.snapshots_pending == {"A-1"}
+    assert list(partition.snapshots_pending) == ["A-1"]
     assert partition.take_snapshot("A-1") == first
+
+
+def test_who_has_waited_longest_for_a_snapshot_is_first() -> None:
+    """An event of an account that waits changes nothing of its place; once it was told, it is the last again."""
+    partition = Partition(Context(policy_of()))
+    for number, name in enumerate(("A-2", "A-1", "A-3", "A-2")):
+        partition.apply(read_event("d0 order 100", number, name))
+    waiting = list(partition.snapshots_pending)
+    partition.take_snapshot("A-2")
+    partition.apply(read_event("d1 order 100", 9, "A-2"))
+
+    assert waiting == ["A-2", "A-1", "A-3"]
+    assert list(partition.snapshots_pending) == ["A-1", "A-3", "A-2"]

@@ -37,6 +37,22 @@ def test_the_first_portion_is_small() -> None:
 
 
 @table("""
+| case                      | microseconds each | a fifth |
+| ordinary                  | 100               | 40      |
+| slow                      | 1000              | 4       |
+| slower than there is time | 10000             | 2       |
+""")
+def test_a_part_of_a_portion_takes_that_part_of_the_time(row: Row) -> None:
+    """A fifth of a portion is a fifth of what fits into its time, and of the least."""
+    portion = Portion(0.02, most=2000)
+    for _ in range(50):
+        portion.took(portion.size() * int(row["microseconds each"]) / 1e6, portion.size())
+
+    assert abs(portion.size(5) - int(row["a fifth"])) <= 1
+    assert Portion(0.02, most=2).size(5) == 1
+
+
+@table("""
 | catching up | since the last commit | commits |
 | no          | 0.2                   | yes     |
 | yes         | 0.2                   | no      |
