@@ -302,7 +302,7 @@ class Engine:
 
     async def _commit_regularly(self) -> None:
         while True:
-            await asyncio.sleep(self._settings.commit_interval_ms / 1000)
+            await asyncio.sleep(self._commits.pause_seconds(time.monotonic()))
             async with self._at_work():
                 behind = [one.is_catching_up(self._wall_clock_ms()) for one in self._tasks.values() if one.has_news()]
                 if not self._commits.may_wait(time.monotonic(), catching_up=bool(behind) and all(behind)):

@@ -67,6 +67,17 @@ class CommitPace:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._committed_seconds = 0.0
+        self._regular_seconds = 0.0
+
+    def pause_seconds(self, now_seconds: float) -> float:
+        """Give how long it is to the next regular commit.
+
+        They come an interval apart, however long each takes: an event that waited for the end of one waits so much
+        less for the next. But for half of the interval at least there is none.
+        """
+        interval_seconds = self._settings.commit_interval_ms / _MS
+        self._regular_seconds = max(self._regular_seconds + interval_seconds, now_seconds + interval_seconds / 2)
+        return self._regular_seconds - now_seconds
 
     def committed(self, now_seconds: float) -> None:
         """Note that a commit has ended."""

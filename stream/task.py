@@ -5,7 +5,7 @@ Its accounts, its clock, its position in each input, and what the open transacti
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from itertools import islice
+from itertools import islice, takewhile
 from typing import Final
 
 from confluent_kafka import Message
@@ -197,8 +197,8 @@ class PartitionTask:
         self.held_back_since_ms = None
         recent_from_ms = now_ms - self._settings.snapshot_interval_ms
         recent = self._snapshot_ms
-        while recent and recent[oldest := next(iter(recent))] <= recent_from_ms:
-            del recent[oldest]
+        for account_id in list(takewhile(lambda one: recent[one] <= recent_from_ms, recent)):
+            del recent[account_id]
         ready = list(islice((one for one in pending if one not in recent), limit))
         for account_id in ready:
             state = self.accounts.get(account_id)

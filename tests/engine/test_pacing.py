@@ -53,6 +53,28 @@ def test_a_part_of_a_portion_takes_that_part_of_the_time(row: Row) -> None:
 
 
 @table("""
+| case                           | commit takes | next after |
+| nothing to commit              | 0            | 0.2        |
+| ordinary                       | 0.02         | 0.18       |
+| half of the interval           | 0.1          | 0.1        |
+| longer than half               | 0.15         | 0.1        |
+| longer than the interval       | 3            | 0.1        |
+""")
+def test_regular_commits_come_an_interval_apart_but_leave_half_of_it(row: Row) -> None:
+    """The pause behind a commit is shorter by what it took; after one that took too long none is made up for."""
+    pace = CommitPace(SETTINGS)
+    now_seconds = 100.0
+    now_seconds += pace.pause_seconds(now_seconds)
+    pauses = []
+    for _ in range(3):
+        now_seconds += float(row["commit takes"])
+        pauses.append(round(pace.pause_seconds(now_seconds), 6))
+        now_seconds += pauses[-1]
+
+    assert pauses == [float(row["next after"])] * 3
+
+
+@table("""
 | catching up | since the last commit | commits |
 | no          | 0.2                   | yes     |
 | yes         | 0.2                   | no      |
