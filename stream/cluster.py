@@ -42,6 +42,16 @@ _LEADER_MOVES: Final = frozenset(
         KafkaError._NOENT,  # noqa: SLF001  # its only name
     }
 )
+_OFFSETS_UNSETTLED: Final = frozenset(
+    {
+        # An open transaction holds offsets.
+        KafkaError.UNSTABLE_OFFSET_COMMIT,
+        # Another broker has taken over the group, and reads what there is of it.
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.NOT_COORDINATOR,
+    }
+)
 _ENDS: Final = (OffsetSpec.earliest(), OffsetSpec.latest())  # type: ignore[no-untyped-call]  # the client's
 
 
@@ -167,24 +177,23 @@ class Cluster(Brokers):
         if self._settings.embedded_broker:
             return dict.fromkeys(InputTopic)
         patience_seconds = self._settings.transaction_timeout_ms / 1000 + _ABORTED_SECONDS
-        waiting = False
+        told: set[str] = set()
 
-        def is_unstable(error: Exception) -> bool:
-            nonlocal waiting
-            unstable = _is_unstable(error)
-            if unstable and not waiting:
-                waiting = True
+        def is_unsettled(error: Exception) -> bool:
+            if not isinstance(error, KafkaException) or error.args[0].code() not in _OFFSETS_UNSETTLED:
+                return False
+            if (name := error.args[0].name()) not in told:
+                told.add(name)
                 _log.warning(
-                    "an open transaction holds the group's offsets of partition %s, as that of a killed worker does:"
-                    " waiting until it ends, for at most %g s",
-                    partition,
-                    patience_seconds,
+                    "%s: the group's offsets of partition %s cannot be told yet, as when a killed worker's transaction"
+                    " holds them: waiting for at most %g s",
+                    *(name, partition, patience_seconds),
                 )
-            return unstable
+            return True
 
         try:
             for attempt in stamina.retry_context(
-                on=is_unstable,
+                on=is_unsettled,
                 attempts=None,
                 timeout=patience_seconds,
                 wait_initial=_RETRY_SECONDS,
@@ -194,7 +203,7 @@ class Cluster(Brokers):
                 with attempt:
                     return self._committed(partition)
         except KafkaException as error:
-            if not _is_unstable(error):
+            if error.args[0].code() != KafkaError.UNSTABLE_OFFSET_COMMIT:
                 raise
             raise ClusterError(
                 f"a transaction has held the group's offsets of partition {partition} for {patience_seconds:g} s. Is a"
@@ -215,7 +224,3 @@ class Cluster(Brokers):
         if failed is not None:
             raise KafkaException(failed)
         return {names[one.topic]: one.offset if one.offset >= 0 else None for one in found}
-
-
-def _is_unstable(error: Exception) -> bool:
-    return isinstance(error, KafkaException) and error.args[0].code() == KafkaError.UNSTABLE_OFFSET_COMMIT

@@ -143,14 +143,14 @@ def test_offsets_that_a_transaction_holds_are_waited_for(done: Deployment, caplo
     """A killed worker's transaction holds the group's offsets until the broker aborts it: the command waits."""
     with _open_transaction(done) as killed, ThreadPoolExecutor(1) as operator:
         resetting = operator.submit(_run, done, "reset", "--to", "checkpoint", "--yes")
-        eventually(lambda: "waiting until it ends" in caplog.text, "the command waits", timeout_s=TIMEOUT_S)
+        eventually(lambda: "UNSTABLE_OFFSET_COMMIT" in caplog.text, "the command waits", timeout_s=TIMEOUT_S)
         waited = not resetting.done()
         killed.abort_transaction(TIMEOUT_S)
         result = resetting.result(TIMEOUT_S)
 
     assert waited
     assert result.exit_code == 0, result.output
-    assert caplog.text.count("waiting until it ends") == 1
+    assert caplog.text.count("UNSTABLE_OFFSET_COMMIT") == 1
     assert all(row["agrees"] for row in _rows(done))
 
 
