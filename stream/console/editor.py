@@ -1,6 +1,5 @@
 """Editing a profile: the form, and what becomes of it, in words."""
 
-from datetime import date
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -121,7 +120,7 @@ def _fields(view: View, snapshot: Snapshot) -> list[dict[str, Any]]:
         {
             "name": "until",
             "type": "date",
-            "min": date.today().isoformat(),  # noqa: DTZ011  # a hint for the browser's calendar
+            "min": view.formats.today().isoformat(),
             "value": "" if override is None else override.until.isoformat(),
         },
         {"name": "override_reason", "value": "" if override is None else override.reason},

@@ -1,11 +1,11 @@
 """Numbers, money and times as people of a place write them."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, tzinfo
 from decimal import Decimal
 from typing import Final
 
 from babel import Locale, UnknownLocaleError
-from babel.dates import format_date, format_datetime, format_timedelta
+from babel.dates import format_date, format_datetime, format_time
 from babel.numbers import (
     format_compact_currency,
     format_compact_decimal,
@@ -25,6 +25,10 @@ _COMPACT_FROM: Final = 100_000
 class Formats:
     """Writes figures for a place; None is written as a dash.
 
+    Args:
+        locale: of the place.
+        time_zone: in which days begin and end: that of the policy, wherever somebody looks from.
+
     >>> british = Formats(Locale("en", "GB"))
     >>> british.integer(12345), british.percent(0.256), british.money("1234.50", "EUR"), british.decimal(None)
     ('12,345', '26%', '€1,234.50', '–')
@@ -32,8 +36,9 @@ class Formats:
     ('1 Mar 2026', '−4.1')
     """
 
-    def __init__(self, locale: Locale) -> None:
+    def __init__(self, locale: Locale, time_zone: tzinfo = UTC) -> None:
         self.locale: Final = locale
+        self._time_zone = time_zone
 
     def integer(self, value: int | None) -> str:
         """Write a count."""
@@ -89,17 +94,23 @@ class Formats:
         return format_date(value, "d MMM" if self.locale.language == "en" else "MMMd日", locale=self.locale)
 
     def moment(self, value: datetime | None) -> str:
-        """Write a time, in UTC, which is said."""
+        """Write a time, with its zone."""
         if value is None:
             return NOTHING
-        return f"{format_datetime(value.astimezone(UTC), 'medium', locale=self.locale)} UTC"
+        local = value.astimezone(self._time_zone)
+        return f"{format_datetime(local, 'medium', tzinfo=self._time_zone, locale=self.locale)} {local.tzname()}"
 
-    def ago(self, value: datetime, now: datetime) -> str:
-        """Write how long ago something was; after a day, on which."""
-        gone = now - value
-        if gone.days >= 1:
-            return self.day(value.astimezone(UTC).date())
-        return format_timedelta(-gone, add_direction=True, locale=self.locale)
+    def time(self, value: datetime) -> str:
+        """Write a time of day."""
+        return format_time(value.astimezone(self._time_zone), "short", tzinfo=self._time_zone, locale=self.locale)
+
+    def date_of(self, value: datetime) -> date:
+        """Give the day that a time is on."""
+        return value.astimezone(self._time_zone).date()
+
+    def today(self) -> date:
+        """Give the day that it is."""
+        return self.date_of(datetime.now(UTC))
 
 
 def locale_of(language: str | None, accepted: str) -> tuple[Language, Locale]:

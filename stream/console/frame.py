@@ -215,7 +215,7 @@ class View:
         )
         principal = request.scope[PRINCIPAL]
         assert isinstance(principal, Principal)
-        return cls(shared, request, principal, Words(language), Formats(locale), name)
+        return cls(shared, request, principal, Words(language), Formats(locale, shared.services.time_zone), name)
 
     @property
     def reader(self) -> ViewReader:

@@ -1,6 +1,7 @@
 """Telling: reasons, causes and changes in words, the same wherever they are shown."""
 
 from collections.abc import Sequence
+from datetime import date, datetime, timedelta
 from typing import Final, NamedTuple, assert_never
 
 from models.outputs import (
@@ -68,6 +69,16 @@ def kind_of(event: TierChanged | ChurnEvent) -> str:
         case _:
             before = event.previous_level or ChurnLevel.NONE
             return "risk_up" if _LEVELS.index(event.level) > _LEVELS.index(before) else "risk_down"
+
+
+def when_text(value: datetime, today: date, words: Words, formats: Formats) -> str:
+    """Say when something was, in words that stay true as long as the day: of today and yesterday, at which time."""
+    day = formats.date_of(value)
+    if day == today:
+        return formats.time(value)
+    if day == today - timedelta(days=1):
+        return words("tell.yesterday", time=formats.time(value))
+    return formats.day(day)
 
 
 def reasons_text(reasons: Sequence[ChurnReason], words: Words) -> str:

@@ -8,7 +8,7 @@ import asyncio
 import json
 import logging
 import uuid
-from datetime import UTC, date, datetime
+from datetime import date, datetime, tzinfo
 from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
@@ -120,11 +120,13 @@ class ProfileEditor:
     Args:
         settings: whose brokers and topics.
         reader: of the view, which says what the profile is now.
+        time_zone: whose day a rating is given on.
     """
 
-    def __init__(self, settings: Settings, reader: ViewReader) -> None:
+    def __init__(self, settings: Settings, reader: ViewReader, time_zone: tzinfo) -> None:
         self._settings = settings
         self._reader = reader
+        self._time_zone = time_zone
         self._topic = settings.topics.of_input(InputTopic.PROFILES)
         self._made: Producer | None = None
 
@@ -143,7 +145,7 @@ class ProfileEditor:
         if held != edit.version_read:
             raise EditConflictError(f"the profile is of version {held}; read it again")
         event_id = f"edit-{uuid.uuid4().hex}"
-        body = edited(snapshot, edit, event_id, datetime.now(UTC))
+        body = edited(snapshot, edit, event_id, datetime.now(self._time_zone))
         claim = f"{edit.account_id}/{snapshot.incarnation}/{held + 1}"
         if not await self._reader.claim(claim, _CLAIM_SECONDS):
             raise EditConflictError("the profile was changed a moment ago; read it again")

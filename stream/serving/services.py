@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 from typing import Final, Self
+from zoneinfo import ZoneInfo
 
 import redis.asyncio
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from models.policy import load_policy
+from models.policy import Policy, load_policy
 from stream.serving.editing import ProfileEditor
 from stream.serving.live import LiveChanges
 from stream.serving.reader import ViewReader
@@ -29,6 +30,8 @@ class Services:
     live: LiveChanges
     trials: Trials
     keys: KeyRing
+    time_zone: ZoneInfo
+    """In which days begin and end, as the policy says."""
     metrics: ServeMetrics
     client: "redis.asyncio.Redis"
 
@@ -40,15 +43,18 @@ class Services:
             PolicyError: if the policy file cannot be used.
         """
         policy = None if settings.policy_file is None else load_policy(settings.policy_file)
+        zone: str = Policy.model_fields["reporting_timezone"].default
+        time_zone = ZoneInfo(zone if policy is None else policy.reporting_timezone)
         metrics, client = ServeMetrics(), redis_client(settings)
         reader = ViewReader(client, settings.application_id, settings.redis_timeout_ms / 1000)
         return cls(
             settings=settings,
             reader=reader,
-            editor=ProfileEditor(settings, reader),
+            editor=ProfileEditor(settings, reader, time_zone),
             live=LiveChanges(reader, settings.api_live_clients, metrics.set_live_clients),
             trials=Trials(reader, policy),
             keys=KeyRing(settings),
+            time_zone=time_zone,
             metrics=metrics,
             client=client,
         )

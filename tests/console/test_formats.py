@@ -1,6 +1,7 @@
 """Figures: as people of a place write them, and a dash for what is not known."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 from babel import Locale
@@ -63,20 +64,19 @@ def test_cents_are_those_of_the_currency() -> None:
 
 
 @pytest.mark.parametrize(
-    ("gone", "text"),
+    ("zone", "moment", "day", "text"),
     [
-        (timedelta(seconds=3), "3 seconds ago"),
-        (timedelta(minutes=12), "12 minutes ago"),
-        (timedelta(hours=5), "5 hours ago"),
-        (timedelta(days=1), "21 Nov 2026"),
-        (timedelta(days=400), "18 Oct 2025"),
+        ("UTC", "2026-11-22T23:30:00", date(2026, 11, 22), "22 Nov 2026, 23:30:00 UTC"),
+        ("Europe/Berlin", "2026-11-22T22:59:59", date(2026, 11, 22), "22 Nov 2026, 23:59:59 CET"),
+        ("Europe/Berlin", "2026-11-22T23:00:00", date(2026, 11, 23), "23 Nov 2026, 00:00:00 CET"),
+        ("America/New_York", "2026-07-01T03:59:00", date(2026, 6, 30), "30 Jun 2026, 23:59:00 EDT"),
     ],
 )
-def test_how_long_ago_something_was(gone: timedelta, text: str) -> None:
-    """In words, and after a day by its date."""
-    now = datetime(2026, 11, 22, 12, tzinfo=UTC)
+def test_a_day_is_one_of_the_policys_time_zone(zone: str, moment: str, day: date, text: str) -> None:
+    """And a time says in which zone it is."""
+    formats, value = Formats(Locale("en", "GB"), ZoneInfo(zone)), datetime.fromisoformat(moment).replace(tzinfo=UTC)
 
-    assert Formats(Locale("en", "GB")).ago(now - gone, now) == text
+    assert (formats.date_of(value), formats.moment(value)) == (day, text)
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,15 @@
 """Changes in words: what happened, why, and whether it is good news."""
 
+from datetime import UTC, date, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from babel import Locale
 
 from models.snapshots import ChurnFigures
 from stream.console.formats import Formats
-from stream.console.telling import risk_reason, tell
+from stream.console.telling import risk_reason, tell, when_text
 from stream.console.words import Language, Words
 from stream.serving.rows import CHANGE_ADAPTER
 from tests.support.snapshots import churn_change, tier_change
@@ -95,3 +97,22 @@ def test_a_risk_is_told(reasons: list[str], risk: float | None, text: str) -> No
     churn = ChurnFigures.model_validate({**said, "value_at_stake": None, "lost_on": None, "value_lost": None})
 
     assert risk_reason(churn, WORDS, FORMATS) == text
+
+
+@pytest.mark.parametrize(
+    ("language", "moment", "text"),
+    [
+        (Language.ENGLISH, "2026-11-22T12:05:59", "13:05"),
+        (Language.ENGLISH, "2026-11-21T23:00:00", "00:00"),
+        (Language.ENGLISH, "2026-11-21T22:59:59", "yesterday, 23:59"),
+        (Language.ENGLISH, "2026-11-20T23:00:00", "yesterday, 00:00"),
+        (Language.ENGLISH, "2026-11-20T22:59:59", "20 Nov 2026"),
+        (Language.ENGLISH, "2026-11-22T23:00:00", "23 Nov 2026"),
+        (Language.CHINESE, "2026-11-21T22:59:59", "昨天 23:59"),
+    ],
+)
+def test_yesterday_is_the_day_before_and_not_a_day_ago(language: Language, moment: str, text: str) -> None:
+    """By the calendar of the policy's time zone, which is an hour ahead of UTC."""
+    formats, value = Formats(Locale("en", "GB"), ZoneInfo("Europe/Berlin")), datetime.fromisoformat(moment)
+
+    assert when_text(value.replace(tzinfo=UTC), date(2026, 11, 22), Words(language), formats) == text

@@ -1,6 +1,6 @@
 """Live: every change as it is published, filtered, and held still while somebody reads."""
 
-from datetime import UTC, datetime
+from datetime import date
 from typing import Final, NamedTuple
 
 from nicegui import ui
@@ -10,7 +10,7 @@ from models.snapshots import Snapshot
 from stream.console.controls import Pick, Search
 from stream.console.frame import Section, View, page
 from stream.console.parts import account_path, link, node
-from stream.console.telling import KINDS, kind_of, tell
+from stream.console.telling import KINDS, kind_of, tell, when_text
 from stream.serving.results import Change
 from stream.view.entry import fold
 
@@ -23,6 +23,7 @@ class Feed(NamedTuple):
 
     items: tuple[Change, ...]
     accounts: dict[str, Snapshot]
+    today: date
 
 
 @page("/live", "live")
@@ -60,7 +61,8 @@ class _Live:
         if self._paused and self._held is not None:
             return self._filtered(self._held)
         items = await self._view.reader.latest_changes(_READ)
-        self._held = Feed(items, await self._view.reader.snapshots([one.event.account_id for one in items]))
+        accounts = await self._view.reader.snapshots([one.event.account_id for one in items])
+        self._held = Feed(items, accounts, self._view.formats.today())
         return self._filtered(self._held)
 
     def _filtered(self, feed: Feed) -> Feed:
@@ -71,7 +73,8 @@ class _Live:
         ]
         shown = tuple(passing[:_SHOWN])
         ids = {one.event.account_id for one in shown}
-        return Feed(shown, {name: one for name, one in feed.accounts.items() if name in ids})
+        accounts = {name: one for name, one in feed.accounts.items() if name in ids}
+        return Feed(shown, accounts, feed.today)
 
     def _searched(self, feed: Feed, one: Change) -> str:
         account = feed.accounts.get(one.event.account_id)
@@ -81,7 +84,6 @@ class _Live:
     def draw(self, feed: Feed) -> None:
         """Draw the changes."""
         words, formats = self._view.words, self._view.formats
-        now = datetime.now(UTC)
         if not feed.items:
             node("p", words("live.nothing"), "soft")
         with node("ul", None, "changes", aria_label=words("live.title")):
@@ -92,8 +94,9 @@ class _Live:
                 with node("li", None, "change-good" if told.good else "change-bad"):
                     with node("div", None, "row between"):
                         link(name, account_path(one.event.account_id), "strong")
-                        moment = formats.moment(one.event.occurred_at)
-                        node("time", formats.ago(one.event.occurred_at, now), "stamp", title=moment)
+                        at = one.event.occurred_at
+                        when = when_text(at, feed.today, words, formats)
+                        node("time", when, "stamp", title=formats.moment(at), datetime=at.isoformat())
                     node("p", told.what)
                     node("p", told.why, "soft small")
         self._view.stamp()

@@ -1,14 +1,14 @@
 """Today: what changed, and whom to call first."""
 
 from collections import Counter
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Final, NamedTuple
 
 from models.outputs import ChurnLevel, Tier
 from models.snapshots import Snapshot
 from stream.console.frame import View, page, with_query
 from stream.console.parts import account_path, badge, link, node
-from stream.console.telling import KINDS, action_text, kind_of, risk_reason, tell
+from stream.console.telling import KINDS, action_text, kind_of, risk_reason, tell, when_text
 from stream.serving.queries import AccountQuery
 from stream.serving.results import Change, Group, Portfolio
 from stream.view.arrangement import Dimension, Sort
@@ -23,6 +23,7 @@ class Changes(NamedTuple):
     """The changes of the last day that had any."""
 
     day: date | None
+    today: date
     items: tuple[Change, ...]
     accounts: dict[str, Snapshot]
 
@@ -136,14 +137,15 @@ def _calls(view: View, found: list[Snapshot]) -> None:
 async def _read_changes(view: View, owner: str | None) -> Changes:
     """Read the changes of the last day that had any: of today, where there were some."""
     latest = await view.reader.latest_changes(_CHANGES_READ)
+    date_of, today = view.formats.date_of, view.formats.today()
     if not latest:
-        return Changes(None, (), {})
-    day = max(one.event.occurred_at for one in latest).date()
-    items = tuple(one for one in latest if one.event.occurred_at.date() == day)
+        return Changes(None, today, (), {})
+    day = date_of(max(one.event.occurred_at for one in latest))
+    items = tuple(one for one in latest if date_of(one.event.occurred_at) == day)
     accounts = await view.reader.snapshots([one.event.account_id for one in items])
     if owner is not None:
         items = tuple(one for one in items if _owner_of(accounts.get(one.event.account_id)) == owner)
-    return Changes(day, items, accounts)
+    return Changes(day, today, items, accounts)
 
 
 def _owner_of(account: Snapshot | None) -> str | None:
@@ -152,8 +154,7 @@ def _owner_of(account: Snapshot | None) -> str | None:
 
 def _changes(view: View, found: Changes, owner: str | None) -> None:
     words, formats = view.words, view.formats
-    now = datetime.now(UTC)
-    if found.day is None or found.day == now.date():
+    if found.day is None or found.day == found.today:
         node("h2", words("today.changes"))
     else:
         node("h2", words("today.changes_of", day=formats.day(found.day)))
@@ -172,12 +173,9 @@ def _changes(view: View, found: Changes, owner: str | None) -> None:
             with node("li", None, "change-good" if told.good else "change-bad"):
                 with node("div", None, "row between"):
                     link(name, account_path(one.event.account_id), "strong")
-                    node(
-                        "time",
-                        formats.ago(one.event.occurred_at, now),
-                        "stamp",
-                        title=formats.moment(one.event.occurred_at),
-                    )
+                    at = one.event.occurred_at
+                    when = when_text(at, found.today, words, formats)
+                    node("time", when, "stamp", title=formats.moment(at), datetime=at.isoformat())
                 node("p", told.what)
                 node("p", told.why, "soft small")
     if owner is None and len(found.items) > _CHANGES_SHOWN:

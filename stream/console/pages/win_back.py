@@ -1,6 +1,5 @@
 """Win-back: the lost accounts, those first that were worth the most, why they left, and what to do."""
 
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from stream.console.frame import Section, View, page
@@ -69,8 +68,7 @@ class _Listing:
 
     def _row(self, one: AccountRow) -> dict[str, object]:
         words, formats = self._view.words, self._view.formats
-        now = datetime.now(UTC).date()
-        days = None if one.last_order is None else (now - one.last_order).days
+        days = None if one.last_order is None else (formats.today() - one.last_order).days
         ago = "" if days is None else words("win_back.days_ago", days=formats.integer(days))
         return {
             "key": one.account_id,
