@@ -11,10 +11,12 @@ from typing import Any, Final, NamedTuple
 from stream.serving.queries import AccountQuery
 from stream.view.arrangement import Dimension, Sort
 from stream.view.entry import (
+    LEAST_VALUE,
     NameMember,
     SnapshotBody,
     fold,
     id_of_order_member,
+    is_without_value,
     name_members,
     read_name_member,
     values_of,
@@ -54,6 +56,11 @@ def passing_cells(cells: Iterable[str], filters: Filters) -> list[str]:
 def id_of(member: bytes, sort: Sort) -> bytes:
     """Give the account of a member of an order."""
     return read_name_member(member).account_id if sort is Sort.NAME else id_of_order_member(member)
+
+
+def place_of(member: bytes, query: AccountQuery) -> tuple[bool, bytes]:
+    """Give what a member is ordered by: one without a value comes last in either direction."""
+    return is_without_value(member, query.sort) is not query.descending, member
 
 
 def is_first_match(member: NameMember, name: str | None, prefix: bytes) -> bool:
@@ -120,7 +127,13 @@ class Walk:
         self._scanned = 0
         self._prefix = None if query.search is None else fold(query.search).encode()
         self._filters: Filters = {name: one for name, one in query.filters.items() if name not in CELL_DIMENSIONS}
-        self._sources = [_Source(keys.order(query.sort, cell), after) for cell in passing_cells(cells, query.filters)]
+        self._cells = passing_cells(cells, query.filters)
+        # Ascending, those without a value stand before all others in their sets, and come after them on the pages.
+        self._later = not query.descending and query.sort is not Sort.NAME
+        self._without_value = False
+        self._begin(after)
+        if self._later and after is not None and is_without_value(after, query.sort):
+            self._turn(after)
 
     async def page(self) -> Found:
         """Find one page."""
@@ -130,7 +143,10 @@ class Walk:
             await self._refill()
             merged = self._merged()
             if not merged:
-                return Found(taken, None)
+                if not self._later:
+                    return Found(taken, None)
+                self._turn(None)
+                continue
             passing = await self._passing(merged)
             for member in merged:
                 if len(taken) == self._query.limit:
@@ -140,6 +156,14 @@ class Walk:
                     taken.append(member)
             if self._scanned >= SCANNED_MAX:
                 return Found(taken, after)
+
+    def _begin(self, after: bytes | None) -> None:
+        self._sources = [_Source(self._keys.order(self._query.sort, cell), after) for cell in self._cells]
+
+    def _turn(self, after: bytes | None) -> None:
+        """Go on to those without a value."""
+        self._later, self._without_value = False, True
+        self._begin(after)
 
     async def _refill(self) -> None:
         """Read on where nothing is left in hand."""
@@ -164,6 +188,10 @@ class Walk:
         if self._prefix is not None:
             # 0xff is in no UTF-8 text.
             low, high = b"[" + self._prefix, b"(" + self._prefix + b"\xff"
+        if self._later:
+            low = b"[" + LEAST_VALUE
+        elif self._without_value:
+            high = b"(" + LEAST_VALUE
         if after is None:
             return low, high
         return (low, b"(" + after) if self._query.descending else (b"(" + after, high)

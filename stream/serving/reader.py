@@ -15,7 +15,7 @@ from models.snapshots import Snapshot
 from stream.serving import turning
 from stream.serving.asking import Answer, Asking
 from stream.serving.errors import AccountNotFoundError, CursorExpiredError
-from stream.serving.listing import Found, Walk, id_of, is_first_match, passes, passing_cells
+from stream.serving.listing import Found, Walk, id_of, is_first_match, passes, passing_cells, place_of
 from stream.serving.places import Place, read_place
 from stream.serving.portfolio import GROUPS, Totals, money_of, portfolio_of
 from stream.serving.queries import AccountQuery, decode_cursor, encode_cursor
@@ -201,6 +201,14 @@ class ViewReader:
         async with self._asking.available():
             return bool(await self._client.set(self._asking.claim_key(name), b"1", nx=True, ex=seconds))
 
+    async def claimed(self, claims: Sequence[str]) -> list[str]:
+        """Give those of some names that are taken. Raises ViewUnavailableError."""
+        if not claims:
+            return []
+        async with self._asking.available():
+            taken = await self._client.mget([self._asking.claim_key(one) for one in claims])
+        return [name for name, value in zip(claims, taken, strict=True) if value is not None]
+
     async def release(self, name: str) -> None:
         """Give a name back. Raises ViewUnavailableError."""
         async with self._asking.available():
@@ -245,12 +253,11 @@ class ViewReader:
         """Read the accounts that one filter leaves, and put in order those that pass the others too."""
         sets = [keys.members(dimension, value) for value in sorted(query.filters[dimension])]
         accounts = await self._stored(keys, list(await self._client.sunion(sets)))
-        ordered = sorted(
-            ((order_of(one.body, query.sort), one) for one in accounts if passes(one.body, query.filters)),
-            key=lambda one: one[0],
-            reverse=query.descending,
-        )
-        rest = [one for one in ordered if after is None or (one[0] < after if query.descending else one[0] > after)]
+        found = ((order_of(one.body, query.sort), one) for one in accounts if passes(one.body, query.filters))
+        ordered = sorted(found, key=lambda one: place_of(one[0], query), reverse=query.descending)
+        last = None if after is None else place_of(after, query)
+        places = ((place_of(one[0], query), one) for one in ordered)
+        rest = [one for at, one in places if last is None or (at < last if query.descending else at > last)]
         shown = rest[: query.limit]
         return AccountPage(
             items=tuple(one.row for _, one in shown),

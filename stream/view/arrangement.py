@@ -5,11 +5,12 @@ from enum import StrEnum, unique
 
 @unique
 class Sort(StrEnum):
-    """What accounts can be ordered by. Those without a value come last in descending order."""
+    """What accounts can be ordered by. Those without a value come last, whichever the direction."""
 
     REVENUE = "revenue"
     """Of the longest window."""
     SCORE = "score"
+    """Of accounts that have ordered: what is not yet a customer is not compared with customers."""
     RISK = "risk"
     """The risk of churn."""
     VALUE_AT_STAKE = "value_at_stake"

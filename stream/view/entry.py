@@ -21,6 +21,8 @@ _NO_BAND: Final = "-"
 _NAME_CHARACTERS_MAX: Final = 80
 _BIAS: Final = 1 << 63
 _ORDER: Final = struct.Struct(">Q")
+LEAST_VALUE: Final = _ORDER.pack(1)
+"""Members of accounts without a value are less, all others are not."""
 _SEPARATOR: Final = b"\x00"
 _ORDERS: Final = tuple(one for one in Sort if one is not Sort.NAME)
 
@@ -154,7 +156,8 @@ def order_of(body: SnapshotBody, sort: Sort) -> bytes:
         case Sort.REVENUE:
             value = minor(body.longest.revenue)
         case Sort.SCORE:
-            value = None if body.score is None else round(body.score * 100)
+            has_ordered = body.churn.level is not ChurnLevel.NONE
+            value = round(body.score * 100) if has_ordered and body.score is not None else None
         case Sort.RISK:
             value = None if body.churn.risk is None else round(body.churn.risk * 10_000)
         case Sort.VALUE_AT_STAKE:
@@ -270,6 +273,11 @@ def order_member(value: int | None, account_id: bytes) -> bytes:
     True
     """
     return _ORDER.pack(0 if value is None else min(max(value, 1 - _BIAS), _BIAS - 1) + _BIAS) + account_id
+
+
+def is_without_value(member: bytes, sort: Sort) -> bool:
+    """Tell whether a member of an order stands for an account without a value."""
+    return sort is not Sort.NAME and member < LEAST_VALUE
 
 
 def id_of_order_member(member: bytes) -> bytes:

@@ -12,7 +12,7 @@ from models.outputs import ChurnEvent, TierChanged
 from models.snapshots import Snapshot
 from processors.scorecard import COMPONENTS, PARTS
 
-_LAYOUT: Final = 2
+_LAYOUT: Final = 3
 """To be raised with every change of what the view's keys hold and how."""
 _LEVEL: Final = 4
 _RAW: Final = -15

@@ -49,23 +49,25 @@ def values_of(row: AccountRow, dimension: Dimension) -> set[str]:
     return set() if value is None else {str(value)}
 
 
-def key_of(row: AccountRow, sort: Sort) -> tuple[Any, ...]:
-    """Give what an account is ordered by: those without a value first, then by value, then by id."""
+def key_of(row: AccountRow, sort: Sort, *, descending: bool) -> tuple[Any, ...]:
+    """Give what an account is ordered by: by value, then by id; those without a value after all others."""
     value: Any = {
         Sort.REVENUE: minor(row.revenue),
-        Sort.SCORE: row.score,
+        Sort.SCORE: None if row.churn_level is ChurnLevel.NONE else row.score,
         Sort.RISK: row.risk,
         Sort.VALUE_AT_STAKE: minor(row.value_at_stake),
         Sort.VALUE_LOST: minor(row.value_lost),
         Sort.NAME: fold(row.name or "").encode(),
     }[sort]
-    return (value is not None, value if value is not None else 0, row.account_id)
+    return ((value is None) is not descending, value if value is not None else 0, row.account_id)
 
 
 def by_hand(query: AccountQuery) -> list[str]:
     """Give the accounts that pass, in order."""
     passing = [row for row in ROWS if all(values_of(row, one) & values for one, values in query.filters.items())]
-    ordered = sorted(passing, key=lambda row: key_of(row, query.sort), reverse=query.descending)
+    ordered = sorted(
+        passing, key=lambda row: key_of(row, query.sort, descending=query.descending), reverse=query.descending
+    )
     return [row.account_id for row in ordered]
 
 
@@ -216,7 +218,8 @@ def test_the_win_back_list_is_the_lost_by_what_they_were_worth(shared_redis: Red
     page = ask(shared_redis, application_id, lambda view: view.win_back(limit=500))
 
     assert [row.account_id for row in page.items] == [
-        row.account_id for row in sorted(lost, key=lambda row: key_of(row, Sort.VALUE_AT_STAKE), reverse=True)
+        row.account_id
+        for row in sorted(lost, key=lambda row: key_of(row, Sort.VALUE_AT_STAKE, descending=True), reverse=True)
     ]
 
 
