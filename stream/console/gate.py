@@ -24,6 +24,7 @@ ASSETS: Final = "/assets/"
 PRINCIPAL: Final = "account_health.principal"
 """Where a request's scope says whose it is."""
 _MACHINERY: Final = "/_nicegui"
+_SOCKET: Final = "/_nicegui_ws"
 _POLICY_VIOLATION: Final = 1008
 _HEADERS: Final = {
     # The pages' machinery compiles its templates and begins with a script in the page. Nothing may come from, or go
@@ -66,7 +67,7 @@ class Gate:
             await self._app(scope, receive, send)
             return
         connection = HTTPConnection(scope)
-        principal = LOCAL if self._local_only else self._sessions.principal(connection.cookies.get(COOKIE))
+        principal = LOCAL if self._local_only else await self._known(connection.cookies.get(COOKIE), path_of(scope))
         scope[PRINCIPAL] = principal
         foreign = not is_same_origin(connection)
         if scope["type"] == "websocket":
@@ -82,6 +83,12 @@ class Gate:
             else self._refusal(path, principal, scope)
         )
         await (self._app if refusal is None else refusal)(scope, receive, _sending(send))
+
+    async def _known(self, cookie: str | None, path: str) -> Principal | None:
+        """Tell whose session a cookie is; for the machinery's own files, which say nothing, as far as is known here."""
+        if path.startswith(_SOCKET) or not path.startswith((_MACHINERY, ASSETS)):
+            await self._sessions.look([cookie])
+        return self._sessions.principal(cookie)
 
     def _refusal(self, path: str, principal: Principal | None, scope: Scope) -> Response | None:
         """Give the answer to a request that is not let through; None to one that is."""

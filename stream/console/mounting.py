@@ -35,8 +35,13 @@ def mount(app: FastAPI, services: Services) -> None:
     Once in a process: the pages' machinery is one.
     """
     settings = services.settings
-    sessions = Sessions(settings)
-    pulse = Pulse(services.reader, services.live, lambda: bool(Client.instances))
+    sessions = Sessions(settings, services.reader)
+    pulse = Pulse(
+        services.reader,
+        services.live,
+        lambda: bool(Client.instances),
+        lambda: sessions.look([one.request.cookies.get(COOKIE) for one in Client.instances.values()]),
+    )
     is_open = services.keys.is_empty
     shared = Shared(
         services,

@@ -20,6 +20,7 @@ BEHIND_AFTER: Final = timedelta(seconds=30)
 RECENT_MAX: Final = 200
 _LOOK_SECONDS: Final = 0.25
 _AGAIN_SECONDS: Final = 5.0
+_CHECK_SECONDS: Final = 1.0
 
 
 @unique
@@ -41,12 +42,20 @@ class Pulse:
         reader: of the view.
         live: the changes as they happen, of which all pages together are one follower.
         is_watched: tells whether any page is open.
+        check: finds out whose sessions were ended elsewhere, of those that have a page open.
     """
 
-    def __init__(self, reader: ViewReader, live: LiveChanges, is_watched: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        reader: ViewReader,
+        live: LiveChanges,
+        is_watched: Callable[[], bool],
+        check: Callable[[], Awaitable[None]],
+    ) -> None:
         self._reader = reader
         self._live = live
         self._is_watched = is_watched
+        self._check = check
         self._tasks: list[asyncio.Task[None]] = []
         self._portfolio: tuple[int, Portfolio] | None = None
         self.status: ViewStatus | None = None
@@ -60,6 +69,7 @@ class Pulse:
         self._tasks = [
             asyncio.create_task(self._repeat(self.look, _LOOK_SECONDS), name="console status"),
             asyncio.create_task(self._repeat(self._follow, _AGAIN_SECONDS), name="console changes"),
+            asyncio.create_task(self._repeat(self._check, _CHECK_SECONDS), name="console sessions"),
         ]
 
     async def stop(self) -> None:

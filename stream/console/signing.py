@@ -89,8 +89,9 @@ class Signing:
             )
         return answer
 
-    async def sign_out(self, _: Request) -> Response:
-        """End the session in this browser."""
+    async def sign_out(self, request: Request) -> Response:
+        """End the session, wherever its cookie is."""
+        await self._sessions.end(request.cookies.get(COOKIE))
         answer = RedirectResponse(f"{PREFIX}/sign-in", HTTPStatus.SEE_OTHER)
         answer.delete_cookie(COOKIE, path=PREFIX, httponly=True, samesite="strict")
         return answer

@@ -20,13 +20,6 @@ def _orders_of_a_month(page: Page) -> Locator:
     return page.get_by_role("row", name="30 days").get_by_role("cell").nth(2)
 
 
-def _sign_in(tab: Tab, key: str, path: str) -> None:
-    tab.page.goto(path)
-    tab.page.get_by_label("API key").fill(key)
-    tab.page.get_by_role("button", name="Sign in").click()
-    tab.wait_connected()
-
-
 def test_an_order_changes_the_page_of_its_account(stage: Stage, tab: Tab) -> None:
     """Whoever has it open sees one order more, and it is not loaded again."""
     tab.visit(stage.path_of("account", "ACC-000011"))
@@ -71,7 +64,7 @@ def test_a_script_in_a_name_is_text(stage: Stage, tab: Tab) -> None:
 def test_an_edit_is_published_with_who_and_why(stage: Stage, locked_tab: Tab) -> None:
     """The whole profile arrives in the topic, the headers say who changed it and why, and the page takes it in."""
     page, account_id = locked_tab.page, "ACC-000012"
-    _sign_in(locked_tab, ADMIN_KEY, stage.path_of("account", account_id))
+    locked_tab.sign_in(ADMIN_KEY, stage.path_of("account", account_id))
 
     page.get_by_label("Owner", exact=True).fill("Ada Newowner")
     page.get_by_label("Your name").fill("Grace")
@@ -94,7 +87,7 @@ def test_an_edit_is_published_with_who_and_why(stage: Stage, locked_tab: Tab) ->
 
 def test_who_may_only_read_is_offered_no_edit(stage: Stage, locked_tab: Tab) -> None:
     """A key without the right to change profiles shows the account, and no form."""
-    _sign_in(locked_tab, READ_KEY, stage.path_of("account"))
+    locked_tab.sign_in(READ_KEY, stage.path_of("account"))
 
     expect(locked_tab.page.get_by_role("heading", level=1)).to_be_visible()
     expect(locked_tab.page.get_by_role("button", name="Publish the change")).to_have_count(0)

@@ -1,7 +1,7 @@
 """Every page of the console is fit for everybody, at a desk and on a phone, in light and in dark."""
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, expect
 
 from stream.console.frame import PAGES
 from tests.browser.stage import READ_KEY, Stage
@@ -39,6 +39,19 @@ def test_a_wrong_key_is_refused(stage: Stage, locked_tab: Tab) -> None:
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("navigation")).to_be_visible()
     expect(page).to_have_url(wanted)
+
+
+def test_signing_out_ends_a_page_that_is_open_elsewhere(stage: Stage, chromium: Browser, locked_tab: Tab) -> None:
+    """Another browser that has the same cookie is led to sign in, without being touched."""
+    locked_tab.sign_in(READ_KEY, stage.path_of("today"))
+    elsewhere = Tab(chromium, stage.locked, storage_state=locked_tab.page.context.storage_state())
+    elsewhere.visit(stage.path_of("portfolio"))
+
+    locked_tab.page.get_by_role("button", name="Sign out").click()
+
+    expect(elsewhere.page.get_by_label("API key")).to_be_visible()
+    assert elsewhere.complaints == []
+    elsewhere.close()
 
 
 def test_the_language_is_chosen_on_the_page(stage: Stage, tab: Tab) -> None:

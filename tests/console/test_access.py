@@ -1,5 +1,6 @@
 """Who sees the console: nobody without a key, unless it is this machine and no key is set; and what a key may do."""
 
+import asyncio
 import hashlib
 import html
 import re
@@ -19,6 +20,8 @@ from stream.serving.security import Principal, Scope
 from stream.serving.services import Services
 from stream.settings import load_settings
 from tests.serving.conftest import ADMIN_KEY, READ_KEY, Api
+from tests.support.broker import free_port
+from tests.support.redis import RedisServer
 
 PATHS = [one.path.replace("{account_id:path}", "ACC-00001") for one in PAGES]
 SOCKET = "/console/_nicegui_ws/socket.io/?EIO=4&transport=websocket"
@@ -157,27 +160,66 @@ def test_another_sites_form_does_not_sign_in(locked_console: Api) -> None:
     assert COOKIE not in answer.cookies
 
 
-def test_signing_out_ends_it(locked_console: Api) -> None:
-    """In this browser."""
-    with browser(locked_console, READ_KEY) as client:
+def test_signing_out_ends_it_wherever_its_cookie_is(locked_console: Api) -> None:
+    """In a browser that has a copy, too: no page, and no WebSocket. Another session of the same key goes on."""
+    with browser(locked_console, READ_KEY) as client, browser(locked_console, READ_KEY) as other:
+        cookie = client.cookies[COOKIE]
+        copied = {"Cookie": f"{COOKIE}={cookie}"}
+        assert upgrade(locked_console, **copied) == 101
+
         client.post("/console/sign-out")
-        assert client.get("/console/accounts").status_code == 303
+
+        assert COOKIE not in client.cookies
+        assert client.get("/console/portfolio", headers=copied).status_code == 303
+        assert upgrade(locked_console, **copied) == 403
+        assert other.get("/console/sign-in").status_code == 303
+
+
+def test_signing_out_ends_it_in_every_process(shared_redis: RedisServer) -> None:
+    """Those beside it find out when they look; and one that cannot reach Redis refuses it all the same."""
+
+    async def found(url: str) -> list[Principal | None]:
+        services = [_services(READ_KEY, url) for _ in range(2)]
+        here, there = (Sessions(one.settings, one.reader) for one in services)
+        cookie = here.begin(Principal("crm", Scope.READ))
+        await there.look([cookie])
+        before = there.principal(cookie)
+        await here.end(cookie)
+        await there.look([cookie])
+        for one in services:
+            await one.close()
+        return [before, here.principal(cookie), there.principal(cookie)]
+
+    held = Principal("crm", Scope.READ)
+
+    assert asyncio.run(found(shared_redis.url)) == [held, None, None]
+    assert asyncio.run(found(f"redis://127.0.0.1:{free_port()}/0")) == [held, None, held]
+
+
+def _services(key: str, redis_url: str = "redis://127.0.0.1:1/0") -> Services:
+    return Services.of(
+        load_settings(
+            {
+                "ACCOUNT_HEALTH_API_READ_KEYS": f"crm:{key}",
+                "ACCOUNT_HEALTH_REDIS_URL": redis_url,
+                "ACCOUNT_HEALTH_APPLICATION_ID": "sessions",
+            }
+        )
+    )
 
 
 def test_a_session_ends_with_its_key_and_with_time() -> None:
     """Whoever replaces a key ends the sessions that it began; a key of the same name is another."""
-    held, replaced = (
-        Sessions(load_settings({"ACCOUNT_HEALTH_API_READ_KEYS": f"crm:{key}"})) for key in (READ_KEY, ADMIN_KEY)
-    )
+    held, replaced = (Sessions(one.settings, one.reader) for one in (_services(READ_KEY), _services(ADMIN_KEY)))
     cookie = held.begin(Principal("crm", Scope.READ))
     old = TimestampSigner(
         READ_KEY, salt="account-health console session", key_derivation="hmac", digest_method=hashlib.sha256
     )
-    stale = _signed_at(old, "crm", time.time() - SESSION_SECONDS - 60)
+    stale = _signed_at(old, "1.crm", time.time() - SESSION_SECONDS - 60)
 
     assert held.principal(cookie) == Principal("crm", Scope.READ)
     assert replaced.principal(cookie) is None
-    assert held.principal(_signed_at(old, "crm", time.time())) is not None
+    assert held.principal(_signed_at(old, "1.crm", time.time())) is not None
     assert held.principal(stale) is None
 
 

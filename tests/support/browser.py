@@ -121,6 +121,13 @@ class Tab:
         self.page.goto(path)
         self.wait_connected()
 
+    def sign_in(self, key: str, path: str) -> None:
+        """Go to a page of the console that asks for a key, and give one."""
+        self.page.goto(path)
+        self.page.get_by_label("API key").fill(key)
+        self.page.get_by_role("button", name="Sign in").click()
+        self.wait_connected()
+
     def wait_connected(self) -> None:
         """Wait until a page of the console is connected: from then on it keeps itself up to date."""
         self.page.wait_for_function("() => window.did_handshake")
