@@ -54,6 +54,10 @@ def draw_frame(view: "View", names: Sequence[str], paths: Mapping[str, str]) -> 
         f"document.documentElement.dataset.theme={json.dumps(view.theme)}</script>"
     )
     ui.dark_mode({"light": False, "dark": True}.get(view.theme))
+    around = ui.context.client.content.parent_slot
+    if around is not None:
+        # The machinery puts all of a page into a `main`: ours is the one that begins behind the navigation.
+        around.parent.props["role"] = "none"
     with node("div", None, "shell"):
         node("a", words("frame.skip"), "skip", href="#main")
         with node("header", None, "top"):

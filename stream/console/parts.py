@@ -9,7 +9,7 @@ from nicegui import ui
 from nicegui.element import Element
 from nicegui.elements.mixins.text_element import TextElement
 
-Kind = Literal["text", "number", "badge", "account"]
+Kind = Literal["text", "number", "badge", "account", "day"]
 _ASSETS: Final = Path(__file__).with_name("assets")
 ICONS: Final[Mapping[tuple[str, str], str]] = {
     ("tier", "key"): "◆",

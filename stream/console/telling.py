@@ -89,7 +89,7 @@ def reasons_text(reasons: Sequence[ChurnReason], words: Words) -> str:
 def risk_reason(churn: ChurnFigures, words: Words, formats: Formats) -> str:
     """Say why an account is at risk; where no signal speaks, how likely it is to stay away."""
     if churn.reasons:
-        return _sentence(reasons_text(churn.reasons, words))
+        return sentence(reasons_text(churn.reasons, words))
     if churn.risk is None:
         return words("tell.no_risk")
     return words("tell.only_risk", risk=formats.percent(churn.risk), days=churn.horizon_days)
@@ -125,7 +125,7 @@ def _tier_text(event: TierChanged, words: Words) -> str:
 
 
 def _tier_reason(event: TierChanged, words: Words, formats: Formats) -> str:
-    cause = _sentence(words("tell.cause", cause=words.name("cause", event.cause)))
+    cause = sentence(words("tell.cause", cause=words.name("cause", event.cause)))
     moved = components_text(event, words, formats)
     return words("tell.cause_moved", cause=cause, moved=moved) if moved else cause
 
@@ -141,12 +141,13 @@ def _churn_reason(event: ChurnEvent, words: Words, formats: Formats) -> str:
         parts.append(reasons_text(said, words))
     if not parts or event.cause in {Cause.CORRECTION, Cause.CONFIGURATION}:
         parts.insert(0, words("tell.cause", cause=words.name("cause", event.cause)))
-    return _sentence(words("tell.between").join(parts))
+    return sentence(words("tell.between").join(parts))
 
 
 def _is_good(direction: Direction) -> bool:
     return direction in {Direction.ENTERED, Direction.PROMOTED}
 
 
-def _sentence(text: str) -> str:
+def sentence(text: str) -> str:
+    """Begin a text as a sentence."""
     return text[:1].upper() + text[1:]

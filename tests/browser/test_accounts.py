@@ -40,3 +40,26 @@ def test_a_filter_stays_open_while_one_picks(stage: Stage, tab: Tab) -> None:
     page.keyboard.press("Escape")
     expect(page.locator(".pick-list")).to_have_count(0)
     expect(button).to_be_focused()
+
+
+def test_a_list_is_filtered_by_the_keyboard_alone(stage: Stage, tab: Tab) -> None:
+    """Past the navigation to the filters; what has the focus is seen, and an open filter is fit for everybody."""
+    page = tab.page
+    tab.visit(stage.path_of("accounts"))
+
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("main")).to_be_focused()
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("searchbox")).to_be_focused()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("checkbox", name="Key", exact=True)).to_be_focused()
+    page.keyboard.press("Space")
+
+    expect(page).to_have_url(re.compile(r"\?tier=key$"))
+    expect(page.get_by_role("checkbox", name="Key", exact=True)).to_be_focused()
+    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    assert tab.faults() == []

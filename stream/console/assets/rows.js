@@ -24,6 +24,9 @@ export default {
                 <a :href="r[c.name].href">{{ r[c.name].text }}</a>
                 <small v-if="r[c.name].detail">{{ r[c.name].detail }}</small>
               </template>
+              <template v-else-if="c.kind === 'day'">
+                {{ r[c.name].text }}<small v-if="r[c.name].detail">{{ r[c.name].detail }}</small>
+              </template>
               <template v-else>{{ r[c.name] }}</template>
             </td>
           </tr>

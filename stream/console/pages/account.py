@@ -308,7 +308,7 @@ def _actions(view: View, one: Snapshot) -> None:
     with _Card(view, "account.actions", one):
         if not one.actions:
             node("p", view.words("account.no_actions"), "soft")
-        with node("ul", None, "changes"):
+        with node("ul", None, "calls"):
             for action in one.actions:
                 with node("li"):
                     node("p", f"→ {view.words.name('action', action.name)}", "action")

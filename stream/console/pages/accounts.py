@@ -257,7 +257,7 @@ def _columns(words: Callable[[str], str]) -> list[dict[str, Any]]:
     shape = (
         ("name", "account", Sort.NAME, False),
         ("tier", "badge", None, False),
-        ("score", "number", Sort.SCORE, False),
+        ("score", "number", Sort.SCORE, True),
         ("level", "badge", None, False),
         ("risk", "number", Sort.RISK, True),
         ("stake", "number", Sort.VALUE_AT_STAKE, True),

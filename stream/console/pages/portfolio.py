@@ -230,7 +230,7 @@ class _Months:
     async def read(self) -> Months:
         """Read the months that are shown."""
         found = await self._view.reader.churn_months()
-        return Months(found.currency, found.complete_since, found.months[-_MONTHS_SHOWN:])
+        return Months(found.currency, found.complete_since, with_quiet_months(found.months)[-_MONTHS_SHOWN:])
 
     def draw(self, found: Months) -> None:
         """Draw them, the latest first."""
@@ -285,7 +285,7 @@ def _month_table(view: View, found: Months) -> None:
             with node("tr"):
                 node("th", month_text(view, one.month), scope="row")
                 _turned_cell(view, one.lost, most, "share-bad")
-                node("td", formats.short_money(one.lost.value_at_stake, found.currency), "cell-number")
+                node("td", formats.money(one.lost.value_at_stake, found.currency, whole=True), "cell-number")
                 _turned_cell(view, one.recovered, most, "share-good")
 
 
@@ -319,6 +319,17 @@ def _name(view: View, dimension: TurnDimension, value: str | None) -> str:
     if value == OTHER:
         return view.words("portfolio.other")
     return view.words.name("reason", value) if dimension is TurnDimension.REASON else value
+
+
+def with_quiet_months(months: Sequence[ChurnMonth]) -> tuple[ChurnMonth, ...]:
+    """Give every month from the first to the last, also those in which nobody was lost or came back."""
+    if not months:
+        return ()
+    held = {one.month: one for one in months}
+    nobody = Turns(accounts=0, value_at_stake="0", by_reason=(), by_segment=(), by_owner=())
+    first, last = (int(one.month[:4]) * 12 + int(one.month[5:]) - 1 for one in (months[0], months[-1]))
+    names = (f"{at // 12:04d}-{at % 12 + 1:02d}" for at in range(first, last + 1))
+    return tuple(held.get(name) or ChurnMonth(month=name, lost=nobody, recovered=nobody) for name in names)
 
 
 def month_text(view: View, month: str) -> str:

@@ -1,10 +1,11 @@
 """Today: what changed, and whom to call first."""
 
 from collections import Counter
+from collections.abc import Iterable
 from datetime import date
 from typing import Final, NamedTuple
 
-from models.outputs import ChurnLevel, Tier
+from models.outputs import ChurnLevel, Tier, TierChanged
 from models.snapshots import Snapshot
 from stream.console.frame import View, page, with_query
 from stream.console.parts import account_path, badge, link, node
@@ -15,12 +16,12 @@ from stream.view.arrangement import Dimension, Sort
 
 _CALLS: Final = 8
 _CHANGES_READ: Final = 200
-_CHANGES_SHOWN: Final = 12
+_CHANGES_SHOWN: Final = 8
 _AT_RISK: Final = frozenset({ChurnLevel.HIGH.value, ChurnLevel.MEDIUM.value})
 
 
 class Changes(NamedTuple):
-    """The changes of the last day that had any."""
+    """The changes of the last day that had any: of each account the last."""
 
     day: date | None
     today: date
@@ -35,12 +36,15 @@ async def today(view: View) -> None:
     with node("div", None, "row between"):
         node("h1", view.words("today.title"))
         await _owners(view, owner)
-    await view.section("today.figures", read=view.shared.pulse.portfolio, draw=lambda found: _figures(view, found))
     with node("div", None, "grid-2"):
         await view.section("today.calls", read=lambda: _read_calls(view, owner), draw=lambda found: _calls(view, found))
-        await view.section(
-            None, read=lambda: _read_changes(view, owner), draw=lambda found: _changes(view, found, owner)
-        )
+        with node("div", None, "stack"):
+            await view.section(
+                "today.figures", read=view.shared.pulse.portfolio, draw=lambda found: _figures(view, found)
+            )
+            await view.section(
+                None, read=lambda: _read_changes(view, owner), draw=lambda found: _changes(view, found, owner)
+            )
 
 
 async def _owners(view: View, owner: str | None) -> None:
@@ -114,8 +118,7 @@ async def _read_calls(view: View, owner: str | None) -> list[Snapshot]:
 
 def _calls(view: View, found: list[Snapshot]) -> None:
     words, formats = view.words, view.formats
-    if not found:
-        node("p", words("today.no_calls"), "soft")
+    node("p", words("today.calls_hint" if found else "today.no_calls"), "soft small lead")
     with node("ol", None, "calls"):
         for one in found:
             with node("li"):
@@ -127,11 +130,27 @@ def _calls(view: View, found: list[Snapshot]) -> None:
                     with node("span", None, "number"):
                         node("span", formats.money(one.churn.value_at_stake, one.currency, whole=True), "strong")
                         node("span", " " + words("today.at_stake"), "soft small")
-                node("p", risk_reason(one.churn, words, formats), "soft")
+                node("p", risk_reason(one.churn, words, formats))
                 with node("div", None, "row between"):
                     node("span", f"→ {action_text(one.actions, words)}" if one.actions else "", "action")
-                    node("span", _owner_of(one) or "", "soft small")
+                    if one.profile is not None and one.profile.crm_url:
+                        link(words("account.crm"), one.profile.crm_url, "small")
+                node("p", " · ".join(_call_facts(view, one)), "soft small")
     view.stamp()
+
+
+def _call_facts(view: View, one: Snapshot) -> list[str]:
+    """Say what one wants to know before the call: since when it is silent, when its contract ends, whose it is."""
+    words, formats, last_order = view.words, view.formats, one.lifetime.last_order
+    facts = []
+    if last_order is not None:
+        days = (formats.today() - last_order).days
+        day = formats.day(last_order)
+        facts.append(words.count("today.last_order", days, day=day, days=formats.integer(days)))
+    if one.profile is not None and one.profile.renewal_on is not None:
+        facts.append(words("today.renewal", day=formats.day(one.profile.renewal_on)))
+    owner = _owner_of(one)
+    return facts if owner is None else [*facts, owner]
 
 
 async def _read_changes(view: View, owner: str | None) -> Changes:
@@ -141,11 +160,19 @@ async def _read_changes(view: View, owner: str | None) -> Changes:
     if not latest:
         return Changes(None, today, (), {})
     day = date_of(max(one.event.occurred_at for one in latest))
-    items = tuple(one for one in latest if date_of(one.event.occurred_at) == day)
+    items = _last_of_each(one for one in latest if date_of(one.event.occurred_at) == day)
     accounts = await view.reader.snapshots([one.event.account_id for one in items])
     if owner is not None:
         items = tuple(one for one in items if _owner_of(accounts.get(one.event.account_id)) == owner)
     return Changes(day, today, items, accounts)
+
+
+def _last_of_each(changes: Iterable[Change]) -> tuple[Change, ...]:
+    """Leave an account's last change of tier and of risk, of changes that come newest first: older ones are past."""
+    last: dict[tuple[str, bool], Change] = {}
+    for one in changes:
+        last.setdefault((one.event.account_id, isinstance(one.event, TierChanged)), one)
+    return tuple(last.values())
 
 
 def _owner_of(account: Snapshot | None) -> str | None:
@@ -179,7 +206,8 @@ def _changes(view: View, found: Changes, owner: str | None) -> None:
                 node("p", told.what)
                 node("p", told.why, "soft small")
     if owner is None and len(found.items) > _CHANGES_SHOWN:
-        node("p", words("today.more", number=formats.integer(len(found.items) - _CHANGES_SHOWN)), "soft")
+        more = words("today.more", number=formats.integer(len(found.items) - _CHANGES_SHOWN))
+        link(more, with_query("/live"))
     view.stamp()
 
 

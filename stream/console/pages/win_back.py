@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from stream.console.frame import Section, View, page
 from stream.console.parts import Rows, account_cell, badge_cell, node
-from stream.console.telling import reasons_text
+from stream.console.telling import reasons_text, sentence
 from stream.serving.queries import LIMIT_MAX
 from stream.serving.results import AccountPage, AccountRow
 
@@ -39,9 +39,9 @@ class _Listing:
             {"name": "name", "label": words("accounts.column.name"), "kind": "account"},
             {"name": "value", "label": words("win_back.value"), "kind": "number"},
             {"name": "reasons", "label": words("win_back.reasons"), "kind": "text"},
-            {"name": "action", "label": words("win_back.action"), "kind": "text"},
-            {"name": "lost_on", "label": words("win_back.lost_on"), "kind": "text"},
-            {"name": "last_order", "label": words("win_back.last_order"), "kind": "text", "wide": True},
+            {"name": "action", "label": words("win_back.action"), "kind": "text", "wide": True},
+            {"name": "lost_on", "label": words("win_back.lost_on"), "kind": "day", "wide": True},
+            {"name": "last_order", "label": words("win_back.last_order"), "kind": "day", "wide": True},
             {"name": "tier", "label": words("dimension.tier"), "kind": "badge", "wide": True},
             {"name": "owner", "label": words("dimension.owner"), "kind": "text", "wide": True},
         ]
@@ -74,10 +74,10 @@ class _Listing:
             "key": one.account_id,
             "name": account_cell(one.account_id, one.name),
             "value": formats.money(one.value_lost, one.currency, whole=True),
-            "reasons": reasons_text(one.reasons, words) or words("win_back.no_reason"),
+            "reasons": sentence(reasons_text(one.reasons, words) or words("win_back.no_reason")),
             "action": words("tell.between").join(words.name("action", name) for name in one.actions),
-            "lost_on": formats.day(one.lost_on),
-            "last_order": f"{formats.day(one.last_order)} {ago}".strip(),
+            "lost_on": {"text": formats.day(one.lost_on)},
+            "last_order": {"text": formats.day(one.last_order), "detail": ago},
             "tier": badge_cell("tier", one.tier, words.name("tier", one.tier)),
             "owner": one.owner or "",
         }
