@@ -5,7 +5,9 @@
 
 import argparse
 import os
+import sys
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -32,8 +34,8 @@ SCENARIOS: Final[dict[str, Scenario]] = {
 }
 
 
-def main() -> None:
-    """Run what was asked for, and write the results."""
+def main() -> int:
+    """Run what was asked for, and write each result as soon as it is there; 1 if a scenario failed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--only", default="", help="contenders and scenarios, with commas")
@@ -50,19 +52,28 @@ def main() -> None:
     attempts = asked.attempts or (1 if asked.quick else _ATTEMPTS)
     circumstances = results.circumstances(os.getloadavg()[0], attempts)
     # The circumstances at the top are those of the throughput; another measurement may be of another day.
-    content: dict[str, Any] = dict(circumstances) if contenders else {}
+    keep: Callable[[dict[str, Any]], None] = (lambda _: None) if asked.dry else results.write
+    failed = []
     with stand() as ready:
+        content: dict[str, Any] = {}
         if contenders:
-            content |= results.summary(_measure(ready, contenders, asked.scale, attempts))
+            content = circumstances | results.summary(_measure(ready, contenders, asked.scale, attempts))
             results.show(content)
+            keep(content)
         rate = _top_rate(content) if scenarios else 0
         for name in scenarios:
             started = time.monotonic()
-            measured = {**circumstances, "attempts": 1}
-            content[name] = {**SCENARIOS[name](ready, asked.scale, rate), "measured": measured}
-            print(f"{name}, {time.monotonic() - started:.0f} s: {content[name]}", flush=True)
-    if not asked.dry:
-        results.write(content)
+            try:
+                found = SCENARIOS[name](ready, asked.scale, rate)
+            except Exception:  # noqa: BLE001  # an hour's other measurements are worth having
+                traceback.print_exc()
+                failed.append(name)
+                continue
+            print(f"{name}, {time.monotonic() - started:.0f} s: {found}", flush=True)
+            keep({name: {**found, "measured": {**circumstances, "attempts": 1}}})
+    if failed:
+        print(f"failed: {', '.join(failed)}", file=sys.stderr)
+    return 1 if failed else 0
 
 
 def _measure(ready: Stand, contenders: Sequence[Contender], scale: float, attempts: int) -> list[Measurement]:
@@ -91,4 +102,4 @@ def _top_rate(content: dict[str, Any]) -> int:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
