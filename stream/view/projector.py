@@ -33,6 +33,7 @@ _AWAY_MS_MAX: Final = (SNAPSHOTS.delete_retention_days - 1) * 86_400_000
 """A view that was not written for longer may have missed erasures: the broker keeps them for a day more."""
 _WAIT_SECONDS_FIRST: Final = 0.1
 _WAIT_SECONDS_MAX: Final = 5.0
+_QUOTED: Final = " of pipeline caused error: "
 _TRANSIENT: Final = (RedisError, ViewConflictError, SourceError, KafkaException)
 
 
@@ -112,6 +113,8 @@ class Projector:
                     if attempt.num > 1:
                         _log.warning("the view is opened again: attempt %s", attempt.num)
                     self._noting_failure(self._open)
+                    # What only records bring to light is waited for as well, and no longer.
+                    self._noting_failure(self._step)
             try:
                 while not (self._owner.stopped() or until()):
                     self._noting_failure(self._step)
@@ -126,6 +129,9 @@ class Projector:
         try:
             act()
         except _TRANSIENT as error:
+            if isinstance(error, RedisError):
+                # Its client quotes the command, and with it accounts by name.
+                error.args = (str(error).rpartition(_QUOTED)[2],)
             self._metrics.count_failure(_failure_of(error))
             self._owner.failed()
             # What waits goes on growing.

@@ -152,7 +152,11 @@ class ViewWriter:
         self._keys = Keys(self._application_id, meta[names.BUILD])
 
     def sweep(self, go_on: Callable[[], bool]) -> None:
-        """Remove the keys of all other builds, whichever version wrote them, as long as `go_on` says so."""
+        """Remove the keys of all other builds, whichever version wrote them, as long as `go_on` says so.
+
+        Raises:
+            ViewConflictError: if another process wrote meanwhile: what was found may be of a build that it has begun.
+        """
         if names.SWEPT in self._stored:
             return
         found: list[bytes] = []
@@ -162,12 +166,12 @@ class ViewWriter:
                 continue
             found.append(key)
             if len(found) == _UNLINK_AT_ONCE:
-                self._client.unlink(*found)
+                self._unlink(found)
                 found.clear()
             if not go_on():
                 return
         if found:
-            self._client.unlink(*found)
+            self._unlink(found)
         self.write(Batch(), {names.SWEPT: b"1"})
 
     def write(self, batch: Batch, marks: Mapping[bytes, bytes]) -> Written:
@@ -218,6 +222,12 @@ class ViewWriter:
             raise ViewConflictError("another process writes the view") from error
         finally:
             pipe.reset()
+
+    def _unlink(self, found: list[bytes]) -> None:
+        with self._watching() as pipe:
+            pipe.multi()
+            pipe.unlink(*found)
+            pipe.execute()
 
     def _read(self, account_ids: Iterable[str]) -> dict[str, Account]:
         ordered = list(account_ids)

@@ -19,6 +19,9 @@ from stream.serving.results import ViewStatus
 from stream.view import keys as names
 from stream.view.keys import Keys, meta_key
 from stream.view.packing import unpack
+from stream.view.process import redis_client
+from stream.view.projector import Owner, Projector
+from stream.view.telemetry import ViewMetrics
 from tests.support.broker import KafkaBroker
 from tests.support.deployment import Deploy, Deployment
 from tests.support.polling import eventually
@@ -301,6 +304,34 @@ def test_a_full_redis_is_told_and_the_view_goes_on_when_there_is_room(deploy: De
 
     eventually(lambda: held(own_redis, deployment).keys() == {"A", "B"}, "it goes on")
     eventually(lambda: ready(view), "it is ready again")
+
+
+def test_a_batch_that_is_refused_for_ever_is_given_up(
+    deploy: Deploy, own_redis: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What only writing brings to light is tried again no longer than a Redis that is gone; no log names an account."""
+    deployment = deploy()
+    settings = deployment.settings.model_copy(update={"stuck_deadline_seconds": 2})
+    give_up_at = time.monotonic() + 20
+    projector = Projector(
+        settings,
+        redis_client(settings),
+        ViewMetrics(),
+        Owner(written=lambda _: None, failed=lambda: None, stopped=lambda: time.monotonic() > give_up_at),
+    )
+    projector.run(until=lambda: projector.built)
+    client = own_redis.client()
+    client.set(
+        Keys(settings.application_id, meta_of(own_redis, deployment)[names.BUILD]).account("MILLER"), "a stranger's"
+    )
+    client.close()
+    Publisher(deployment).publish({"MILLER": snapshot("MILLER")})
+
+    with pytest.raises(redis.ResponseError, match="WRONGTYPE"):
+        projector.run(until=lambda: False)
+
+    projector.close()
+    assert "MILLER" not in str([vars(one) for one in caplog.records])
 
 
 def ready(process: WorkerProcess) -> bool:

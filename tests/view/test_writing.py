@@ -297,6 +297,20 @@ def test_of_two_builds_one_is_swept_and_the_other_stays(client: Any) -> None:
     assert client.get("somebody-else") == b"1"
 
 
+def test_who_is_overtaken_while_it_sweeps_removes_nothing_of_the_next_build(client: Any) -> None:
+    """Of two processes that begin anew, the first one still sweeps when the second one writes already."""
+    first, second = writer_of(client), ViewWriter(client, APPLICATION, 100)
+    second.load()
+    second.begin({})
+    second.write(Batch({"A": [snapshot("A")]}), {})
+
+    with pytest.raises(ViewConflictError):
+        first.sweep(lambda: True)
+
+    assert indexes(contents(client, keys_of(second))) == expected_indexes({"A": snapshot("A")})
+    assert bodies(contents(client, keys_of(second))).keys() == {"A"}
+
+
 def test_a_view_of_another_version_is_not_read(client: Any) -> None:
     """What another version left behind is no view for this one, and is removed when the next build begins."""
     writer = writer_of(client)
