@@ -14,6 +14,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from benchmarks.broker import PARTITIONS
 from benchmarks.changelog import Changelog, states, write
 from benchmarks.stand import Stand
+from benchmarks.throughput import rss_mib
 from benchmarks.workers import Worker
 from models.policy import Policy
 from processors.context import DAY_MS, Context
@@ -90,10 +91,9 @@ def scenario(stand: Stand, scale: float, rate: int) -> dict[str, Any]:
         opened = time.monotonic()
         time.sleep(_SETTLE_SECONDS)
         turn_from_ns = time.time_ns()
-        while worker.metric("due_accounts") and time.monotonic() - opened < _TIMEOUT_SECONDS:
-            worker.check()
-            time.sleep(_LOOK_SECONDS)
-        turn_seconds = time.monotonic() - opened
+        reached_seconds = _until_none(worker, "due_accounts") - opened
+        turn_seconds = _until_none(worker, "snapshots_pending") - opened
+        memory_mib = rss_mib(worker.pid)
         calm_from_ns = time.time_ns()
         time.sleep(CALM_SECONDS)
     probes.stop()
@@ -102,12 +102,25 @@ def scenario(stand: Stand, scale: float, rate: int) -> dict[str, Any]:
     stand.topics.remove(name for name in stand.topics.names() if name.startswith(_PREFIX))
     return {
         "accounts": accounts,
+        "seconds_until_reached": round(reached_seconds, 1),
         "seconds": round(turn_seconds, 1),
         "accounts_per_second": round(accounts / turn_seconds),
+        "rss_mib": round(memory_mib),
         "unit": "milliseconds",
         "during": _quantiles(during),
         "after": _quantiles(after),
     }
+
+
+def _until_none(worker: Worker, metric: str) -> float:
+    """Wait until a metric is zero; gives when that was, on the monotonic clock."""
+    deadline = time.monotonic() + _TIMEOUT_SECONDS
+    while worker.metric(metric):
+        worker.check()
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"{metric} is not zero after {_TIMEOUT_SECONDS:g} s")
+        time.sleep(_LOOK_SECONDS)
+    return time.monotonic()
 
 
 def _quantiles(waits_ms: list[float]) -> dict[str, float]:
