@@ -304,8 +304,9 @@ class Engine:
         while True:
             await asyncio.sleep(self._commits.pause_seconds(time.monotonic()))
             async with self._at_work():
-                behind = [one.is_catching_up(self._wall_clock_ms()) for one in self._tasks.values() if one.has_news()]
-                if not self._commits.may_wait(time.monotonic(), catching_up=bool(behind) and all(behind)):
+                now_ms = self._wall_clock_ms()
+                behind_ms = min((one.behind_ms(now_ms) for one in self._tasks.values() if one.has_news()), default=0)
+                if not self._commits.may_wait(time.monotonic(), behind_ms):
                     await self._commit()
 
     async def _guarded(self, what: str, work: Coroutine[Any, Any, None]) -> None:

@@ -83,11 +83,17 @@ class CommitPace:
         """Note that a commit has ended."""
         self._committed_seconds = now_seconds
 
-    def may_wait(self, now_seconds: float, *, catching_up: bool) -> bool:
-        """Tell whether a commit may still wait.
+    def may_wait(self, now_seconds: float, behind_ms: int) -> bool:
+        """Tell whether a commit may still wait: as long as the next record has waited already, within bounds.
 
-        Behind a backlog nobody reads what is fresh, and an account that has several events between two commits is
-        written once.
+        A worker that cannot keep up has to gain time, and this is where it can: nothing is processed during a commit,
+        and an account that has several events between two of them is written once. What it costs is no more than a
+        record waits anyway.
+
+        Args:
+            now_seconds: the time of `committed`.
+            behind_ms: how old the next record is, where it is youngest.
         """
         next_seconds = now_seconds + self._settings.commit_interval_ms / _MS
-        return catching_up and next_seconds - self._committed_seconds < self._settings.catch_up_commit_interval_ms / _MS
+        longest_ms = min(behind_ms, self._settings.catch_up_commit_interval_ms)
+        return next_seconds - self._committed_seconds < longest_ms / _MS

@@ -151,8 +151,8 @@ class _WorkerSettings(BaseSettings):
         1000,
         ge=10,
         le=10_000,
-        description="The same while every input that is worked on is more than ten seconds behind: an account with "
-        "several events between two commits is written once.",
+        description="The same at most, while records wait: commits are as far apart as the next record is old, as an "
+        "account with several events between two commits is written once.",
     )
     max_task_idle_ms: int = Field(
         30_000,

@@ -50,7 +50,7 @@ from stream.topics import event_source
 
 Produce = Callable[[OutRecord], None]
 _CATCHING_UP_MS: Final = 10_000
-"""Snapshots are held back, and commits come less often, while the next record is older than this."""
+"""Snapshots are held back while the next record is older than this: nobody waits for what is fresh."""
 _HOUR_MS: Final = 3_600_000
 _MS: Final = 1000
 _STEP_BYTES: Final = 250
@@ -220,12 +220,12 @@ class PartitionTask:
         if self.accounts.stale_count():
             # Tiers of one policy beside scores of another would be neither.
             return False
-        return not self.is_catching_up(now_ms)
+        return self.behind_ms(now_ms) <= _CATCHING_UP_MS
 
-    def is_catching_up(self, now_ms: int) -> bool:
-        """Tell whether the next record is so old that nobody waits for what is fresh."""
+    def behind_ms(self, now_ms: int) -> int:
+        """Give how old the next record is; 0 if none waits."""
         oldest_ms = self._in_hand_ms if self.busy else self.inputs.oldest_timestamp_ms()
-        return oldest_ms is not None and now_ms - oldest_ms > _CATCHING_UP_MS
+        return 0 if oldest_ms is None else max(0, now_ms - oldest_ms)
 
     def in_hand(self, runs: list[Run]) -> None:
         """Note that an agent holds a batch."""

@@ -75,20 +75,24 @@ def test_regular_commits_come_an_interval_apart_but_leave_half_of_it(row: Row) -
 
 
 @table("""
-| catching up | since the last commit | commits |
-| no          | 0.2                   | yes     |
-| yes         | 0.2                   | no      |
-| yes         | 0.79                  | no      |
-| yes         | 0.81                  | yes     |
-| yes         | 7.0                   | yes     |
+| ms behind   | since the last commit | commits |
+| 0           | 0.2                   | yes     |
+| 150         | 0.2                   | yes     |
+| 390         | 0.2                   | yes     |
+| 450         | 0.2                   | no      |
+| 450         | 0.4                   | yes     |
+| 3600000     | 0.2                   | no      |
+| 3600000     | 0.79                  | no      |
+| 3600000     | 0.81                  | yes     |
+| 3600000     | 7.0                   | yes     |
 """)
 def test_behind_a_backlog_commits_come_less_often(row: Row) -> None:
-    """A commit waits for a later one of its regular times, while that one is still in time for a backlog."""
+    """A commit waits for a later one of its regular times, while that is sooner than the next record is old, or 1 s."""
     pace = CommitPace(SETTINGS)
     pace.committed(100.0)
     now_seconds = 100.0 + float(row["since the last commit"])
 
-    assert pace.may_wait(now_seconds, catching_up=row["catching up"] == "yes") == (row["commits"] == "no")
+    assert pace.may_wait(now_seconds, int(row["ms behind"])) == (row["commits"] == "no")
 
 
 @table("""
