@@ -66,6 +66,11 @@ class Copies:
         made._publish()
         return made
 
+    @property
+    def changed(self) -> int:
+        """How many of them have changed their tier."""
+        return sum(self._template(number).change is not None for number in range(self.accounts))
+
     def account_id(self, number: int) -> str:
         """Give the id of an account."""
         return _id(number).decode()
@@ -136,6 +141,10 @@ class Served(NamedTuple):
         return sum(
             value for (name, _), value in self.view.metrics().items() if name == "account_health_view_lag_records"
         )
+
+    def cpu_seconds(self) -> float:
+        """Give the time that the process that answers has computed."""
+        return self.serve.metrics()["process_cpu_seconds_total", frozenset()]
 
 
 @contextmanager

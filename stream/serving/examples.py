@@ -28,7 +28,6 @@ from stream.serving.trial import PolicyTrial, trial_of, tried
 from stream.serving.turning import months_of
 from stream.view.entry import ProfileBody, SnapshotBody, decode_body, digits, entry_of, minor
 from stream.view.months import PARTS, WHOLE
-from stream.view.packing import pack
 from stream.view.totals import Total
 
 _ACCOUNT_ID: Final = "ACC-000004"
@@ -129,7 +128,7 @@ def examples() -> dict[str, Any]:
                 Policy(reporting_currency=body.currency),
                 PolicyTrial.model_validate(_TRIED),
             ),
-            [sampled_of(pack(said.model_dump_json().encode()), rating_days=365)],
+            [sampled_of(said.model_dump_json().encode(), rating_days=365)],
             1,
             digits(body.longest.revenue),
         ),

@@ -4,14 +4,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from models.outputs import ChurnLevel, Tier
+from stream.serving.listing import Totals
 from stream.serving.results import ConcentrationPoint, Group, MatrixCell, Portfolio
 from stream.view.arrangement import Dimension
 from stream.view.entry import decimal_text
-from stream.view.keys import ABC, UNCLASSED
+from stream.view.keys import ABC, RANKED_DIMENSIONS, UNCLASSED
 from stream.view.totals import Total
 
-GROUPS: Final = (*(one.value for one in Dimension), "cell", "currency", "abc_xyz", "rfm", "revenue_band")
-"""The totals that a portfolio is made of."""
+GROUPS: Final = (
+    *(one.value for one in Dimension if one not in RANKED_DIMENSIONS),
+    *("cell", "currency", "abc_xyz", "rfm", "revenue_band"),
+)
+"""The totals that a portfolio is made of, beside those of the largest values of the other dimensions."""
 VALUES_MAX: Final = 100
 """Values of one dimension that a portfolio lists, at most, those with the most revenue."""
 _CONCENTRATION_POINTS: Final = 50
@@ -21,8 +25,6 @@ _ORDERS: Final[Mapping[Dimension, tuple[str, ...]]] = {
     Dimension.ABC_REVENUE: tuple(one for one in ABC if one != UNCLASSED),
     Dimension.XYZ: ("X", "Y", "Z"),
 }
-
-Totals = Mapping[str, Mapping[str, Total]]
 
 
 def portfolio_of(totals: Totals) -> Portfolio:

@@ -1,10 +1,12 @@
 """The read side: every question that the API and the console ask, answered from the Redis view.
 
-One reader serves a whole process. It is used from one event loop, and holds nothing but connections.
+One reader serves a whole process. It is used from one event loop, and holds connections, and for a moment what long
+searches found.
 """
 
 from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Final
 
 import redis.asyncio
@@ -15,18 +17,20 @@ from models.snapshots import Snapshot
 from stream.serving import turning
 from stream.serving.asking import Answer, Asking
 from stream.serving.errors import AccountNotFoundError, CursorExpiredError
-from stream.serving.listing import Found, Walk, id_of, is_first_match, passes, passing_cells, place_of
+from stream.serving.listing import Found, Totals, Walk, id_of, is_first_match, passes, passing_cells, place_of
 from stream.serving.places import Place, read_place
-from stream.serving.portfolio import GROUPS, Totals, money_of, portfolio_of
+from stream.serving.portfolio import GROUPS, VALUES_MAX, money_of, portfolio_of
 from stream.serving.queries import AccountQuery, decode_cursor, encode_cursor
 from stream.serving.results import AccountDetail, AccountPage, Change, ChangePage, ChurnMonths, Portfolio, ViewStatus
 from stream.serving.rows import CHANGE_ADAPTER, Stored, detail_of, stored_of
 from stream.serving.sample import SECONDS_MAX, Sampled, Sampler
+from stream.serving.searches import SCANNED_MIN, Searches
 from stream.view import keys as names
 from stream.view.arrangement import Dimension, Sort
 from stream.view.entry import fold, order_of, read_name_member
-from stream.view.keys import CELL_DIMENSIONS, SET_DIMENSIONS, Keys
+from stream.view.keys import CELL_DIMENSIONS, RANKED_DIMENSIONS, SET_DIMENSIONS, Keys
 from stream.view.packing import unpack
+from stream.view.record import packed_snapshot, read_snapshot, value_of
 from stream.view.totals import Total, read_total
 
 TIMEOUT_SECONDS: Final = 2.0
@@ -54,6 +58,7 @@ class ViewReader:
     ) -> None:
         self._asking = Asking(client, application_id, timeout_seconds)
         self._client = self._asking.client
+        self._searches = Searches()
 
     async def status(self) -> ViewStatus:
         """Tell how far the view is; answers while it is being built, too."""
@@ -85,7 +90,7 @@ class ViewReader:
             elif (narrow := _narrow(query, totals)) is not None:
                 page = await self._gathered(keys, query, narrow, after)
             else:
-                found = await Walk(self._client, keys, query, totals["cell"], after).page()
+                found = await self._found(keys, query, totals, after)
                 page = AccountPage(
                     items=tuple(one.row for one in await self._rows_of(keys, query, found)),
                     next=None if found.after is None else encode_cursor(query, found.after),
@@ -109,26 +114,35 @@ class ViewReader:
         Raises:
             AccountNotFoundError: if there is none.
         """
-        fields = names.BODY, names.HISTORY, names.POINTS
         async with self._asking.available():
-            answer = await self._asking.ask(lambda keys: [("HMGET", keys.account(account_id), *fields)])
-        ((body, history, points),) = answer.replies
-        if body is None:
+            answer = await self._asking.ask(lambda keys: [("GET", keys.account(account_id))])
+        (record,) = answer.replies
+        found = detail_of(record)
+        if found is None:
             raise AccountNotFoundError(account_id)
-        return detail_of(body, history, points)
+        return found
 
     async def snapshots(self, account_ids: Collection[str]) -> dict[str, Snapshot]:
         """Give the snapshots of some accounts, by id; a thousand at most, and none of those that are not there."""
         ids = list(dict.fromkeys(account_ids))[:GATHERED_MAX]
+        if not ids:
+            return {}
         async with self._asking.available():
-            answer = await self._asking.ask(lambda keys: [("HGET", keys.account(one), names.BODY) for one in ids])
-        found = (Snapshot.model_validate_json(unpack(packed)) for packed in answer.replies if packed is not None)
+            answer = await self._asking.ask(lambda keys: [("MGET", *(keys.account(one) for one in ids))])
+        (records,) = answer.replies
+        packed = (packed_snapshot(record) for record in records if record is not None)
+        found = (Snapshot.model_validate_json(read_snapshot(one)) for one in packed if one is not None)
         return {one.account_id: one for one in found}
 
     async def portfolio(self) -> Portfolio:
         """Give all accounts together."""
         async with self._asking.available():
-            _, totals = await self._totals(GROUPS)
+            shown = await self._asking.ask(
+                lambda keys: [("ZRANGE", keys.ranked(one), 0, VALUES_MAX - 1) for one in RANKED_DIMENSIONS]
+            )
+            values = dict(zip(RANKED_DIMENSIONS, shown.replies, strict=True))
+            # All figures are of one moment; which values are the largest, of one just before.
+            _, totals = await self._totals(GROUPS, {one: found for one, found in values.items() if found})
         return portfolio_of(totals)
 
     async def churn_months(self) -> ChurnMonths:
@@ -157,10 +171,9 @@ class ViewReader:
         """
         async with self._asking.available(SECONDS_MAX):
             keys, totals = await self._totals(("cell",))
-            cells = {cell: one.accounts for cell, one in totals["cell"].items()}
-            found = await Sampler(self._client, keys, cells, rating_days).read()
+            found = await Sampler(self._client, keys, totals, rating_days).read()
             await self._asking.still(keys)
-        return found, sum(cells.values())
+        return found, sum(one.accounts for one in totals["cell"].values())
 
     async def changes(self, after: str | None = None, limit: int = 100) -> ChangePage:
         """List the changes after a cursor, oldest first; without one, from the oldest that is kept.
@@ -214,76 +227,103 @@ class ViewReader:
         async with self._asking.available():
             await self._client.delete(self._asking.claim_key(name))
 
-    async def _totals(self, groups: Sequence[str]) -> tuple[Keys, Totals]:
-        answer = await self._asking.ask(lambda keys: [("HGETALL", keys.totals(group)) for group in groups])
-        totals = {
-            group: {value.decode(): read_total(packed) for value, packed in values.items()}
-            for group, values in zip(groups, answer.replies, strict=True)
-        }
+    async def _totals(
+        self, whole: Sequence[str], parts: Mapping[str, Sequence[bytes | str]] = MappingProxyType({})
+    ) -> tuple[Keys, Totals]:
+        """Give the totals of whole groups, and of some values of others."""
+        answer = await self._asking.ask(
+            lambda keys: [
+                *(("HGETALL", keys.totals(group)) for group in whole),
+                *(("HMGET", keys.totals(group), *values) for group, values in parts.items()),
+            ]
+        )
+        found = iter(answer.replies)
+        totals: dict[str, Mapping[str, Total]] = {}
+        for group in whole:
+            totals[group] = {value.decode(): read_total(packed) for value, packed in next(found).items()}
+        for group, values in parts.items():
+            texts = [one.decode() if isinstance(one, bytes) else one for one in values]
+            pairs = zip(texts, next(found), strict=True)
+            totals[group] = {text: read_total(packed) for text, packed in pairs if packed is not None}
         return answer.keys, totals
 
     async def _counts(self, query: AccountQuery) -> tuple[Keys, Totals]:
         """Give the totals of all cells, and of what is filtered by; a view has thousands of owners."""
-        asked = {dimension.value: sorted(query.filters[dimension]) for dimension in query.filters}
-        answer = await self._asking.ask(
-            lambda keys: [
-                ("HGETALL", keys.totals("cell")),
-                *(("HMGET", keys.totals(group), *values) for group, values in asked.items()),
-            ]
-        )
-        cells, *found = answer.replies
-        totals: dict[str, Mapping[str, Total]] = {
-            "cell": {value.decode(): read_total(packed) for value, packed in cells.items()}
-        }
-        for (group, values), packed_totals in zip(asked.items(), found, strict=True):
-            pairs = zip(values, packed_totals, strict=True)
-            totals[group] = {value: read_total(packed) for value, packed in pairs if packed is not None}
-        return answer.keys, totals
+        return await self._totals(("cell",), {one.value: sorted(values) for one, values in query.filters.items()})
 
     async def _by_id(self, keys: Keys, query: AccountQuery) -> Stored | None:
         """Find the account whose id was searched for, if it passes the filters."""
         assert query.search is not None
-        packed = await self._client.hget(keys.account(query.search.strip()), names.BODY)
-        found = None if packed is None else stored_of(packed)
-        return found if found is not None and passes(found.body, query.filters) else None
+        found = stored_of(await self._client.get(keys.account(query.search.strip())))
+        return found if found is not None and passes(found.values, query.filters) else None
+
+    async def _found(self, keys: Keys, query: AccountQuery, totals: Totals, after: bytes | None) -> Found:
+        """Find the accounts of a page, or remember them."""
+        asked = keys.build, query.fingerprint, query.limit, after
+        found = self._searches.recall(asked)
+        if found is None:
+            walk = Walk(self._client, keys, query, totals, after)
+            found = await walk.page()
+            if walk.scanned >= SCANNED_MIN:
+                self._searches.remember(asked, found)
+        return found
 
     async def _gathered(
         self, keys: Keys, query: AccountQuery, dimension: Dimension, after: bytes | None
     ) -> AccountPage:
         """Read the accounts that one filter leaves, and put in order those that pass the others too."""
         sets = [keys.members(dimension, value) for value in sorted(query.filters[dimension])]
-        accounts = await self._stored(keys, list(await self._client.sunion(sets)))
-        found = ((order_of(one.body, query.sort), one) for one in accounts if passes(one.body, query.filters))
+        ids = list(await self._client.sunion(sets))
+        records = zip(ids, await self._records(keys, ids), strict=True)
+        passing = [(one, record) for one, record in records if record is not None and _passes(query, record)]
+        found = ((_member_of(query, *one), one[1]) for one in passing)
         ordered = sorted(found, key=lambda one: place_of(one[0], query), reverse=query.descending)
         last = None if after is None else place_of(after, query)
         places = ((place_of(one[0], query), one) for one in ordered)
         rest = [one for at, one in places if last is None or (at < last if query.descending else at > last)]
         shown = rest[: query.limit]
         return AccountPage(
-            items=tuple(one.row for _, one in shown),
+            items=tuple(one.row for one in map(stored_of, (record for _, record in shown)) if one is not None),
             next=encode_cursor(query, shown[-1][0]) if len(rest) > len(shown) else None,
             total=len(ordered),
         )
 
-    async def _stored(self, keys: Keys, ids: Sequence[bytes]) -> list[Stored]:
-        """Read accounts; one that was erased a moment ago is left out."""
-        pipe = self._client.pipeline(transaction=False)
-        for account_id in ids:
-            pipe.hget(keys.account(account_id.decode()), names.BODY)
-        return [stored_of(packed) for packed in await pipe.execute() if packed is not None]
+    async def _records(self, keys: Keys, ids: Sequence[bytes]) -> list[bytes | None]:
+        """Read what is stored of accounts; None of one that was erased a moment ago."""
+        if not ids:
+            return []
+        records: list[bytes | None] = await self._client.mget([keys.account(one.decode()) for one in ids])
+        return records
 
     async def _rows_of(self, keys: Keys, query: AccountQuery, found: Found) -> list[Stored]:
         ids = [id_of(member, query.sort) for member in found.members]
-        accounts = {one.body.account_id: one for one in await self._stored(keys, ids)}
+        accounts = dict(zip(ids, map(stored_of, await self._records(keys, ids)), strict=True))
         prefix = fold(query.search or "").encode()
         rows = []
         for member, account_id in zip(found.members, ids, strict=True):
-            one = accounts.get(account_id.decode())
-            if one is None:
+            one = accounts[account_id]
+            # One that has changed since it was found may be another page's.
+            if one is None or not passes(one.values, query.filters):
                 continue
-            if query.search is None or is_first_match(read_name_member(member), one.body.name, prefix):
+            if query.search is None or is_first_match(read_name_member(member), one.beginnings, prefix):
                 rows.append(one)
         return rows
+
+
+def _passes(query: AccountQuery, record: bytes) -> bool:
+    """Tell whether an account that one filter leaves passes the others."""
+    if len(query.filters) == 1:
+        return True
+    found = stored_of(record)
+    return found is not None and passes(found.values, query.filters)
+
+
+def _member_of(query: AccountQuery, account_id: bytes, record: bytes) -> bytes:
+    """Give an account's place in the order that is asked for."""
+    if query.sort is not Sort.NAME:
+        return value_of(record, query.sort) + account_id
+    found = stored_of(record)
+    return b"" if found is None else order_of(found.body, Sort.NAME)
 
 
 def change_of(place: bytes, fields: Mapping[bytes, bytes]) -> Change:

@@ -9,9 +9,10 @@ from pydantic import TypeAdapter
 from models.outputs import ChurnEvent, TierChanged
 from models.snapshots import Snapshot
 from stream.serving.results import AccountDetail, AccountRow, ScorePoint
-from stream.view.account import read_history, read_points
-from stream.view.entry import ProfileBody, SnapshotBody, decode_body
-from stream.view.packing import unpack
+from stream.view.account import read_points
+from stream.view.arrangement import Dimension
+from stream.view.entry import ProfileBody, SnapshotBody, decode_body, name_members, read_name_member, values_of
+from stream.view.record import packed_snapshot, read_record, read_snapshot
 
 STORED_CACHED: Final = 4096
 """Stored snapshots that are read once for many answers: those at the top of every list."""
@@ -22,21 +23,37 @@ class Stored:
     """A stored snapshot, read once for many answers."""
 
     def __init__(self, packed: bytes) -> None:
-        self.body: Final = decode_body(unpack(packed))
+        self.body: Final = decode_body(read_snapshot(packed))
 
     @cached_property
     def row(self) -> AccountRow:
         """The account's line in a list."""
         return row_of(self.body)
 
+    @cached_property
+    def beginnings(self) -> tuple[str, ...]:
+        """The name from each of its first words on, as it is searched."""
+        members = name_members(self.body.name, self.body.account_id.encode())
+        return tuple(read_name_member(one).text for one in members)
 
-@lru_cache(maxsize=STORED_CACHED)
-def stored_of(packed: bytes) -> Stored:
-    """Read what lists show of a stored snapshot.
+    @cached_property
+    def values(self) -> frozenset[tuple[Dimension, str]]:
+        """What it has in each dimension."""
+        return frozenset(values_of(self.body))
+
+
+def stored_of(record: bytes | None) -> Stored | None:
+    """Read what lists show of a stored account; None where there is none, or no snapshot of it yet.
 
     Raises:
         ValueError: if it was not stored by this version.
     """
+    packed = None if record is None else packed_snapshot(record)
+    return None if packed is None else _stored_of(packed)
+
+
+@lru_cache(maxsize=STORED_CACHED)
+def _stored_of(packed: bytes) -> Stored:
     return Stored(packed)
 
 
@@ -76,19 +93,22 @@ def row_of(body: SnapshotBody) -> AccountRow:
     )
 
 
-def detail_of(packed_body: bytes, packed_history: bytes | None, points: bytes | None) -> AccountDetail:
-    """Give all that is stored of an account.
+def detail_of(record: bytes | None) -> AccountDetail | None:
+    """Give all that is stored of an account; None where there is none.
 
     Raises:
         ValueError: if it was not stored by this version.
     """
-    snapshot = Snapshot.model_validate_json(unpack(packed_body))
-    history = [CHANGE_ADAPTER.validate_json(event) for event in read_history(packed_history)]
+    stored, rest = (None, None) if record is None else read_record(record)
+    if stored is None or rest is None:
+        return None
+    snapshot = Snapshot.model_validate_json(stored)
+    history = [CHANGE_ADAPTER.validate_json(event) for event in rest.changes]
     return AccountDetail(
         snapshot=snapshot,
         history=tuple(one for one in reversed(history) if one.incarnation == snapshot.incarnation),
         points=tuple(
             ScorePoint(day=one.day, score=one.score, risk=one.risk, tier=one.tier, churn_level=one.level)
-            for one in read_points(points or b"")
+            for one in read_points(rest.points)
         ),
     )

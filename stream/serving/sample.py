@@ -2,25 +2,24 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from time import monotonic
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from models.outputs import ChurnLevel, Tier
+from models.outputs import ChurnLevel, Lifecycle, Tier
 from models.portfolio import PARTS_COUNT
 from processors.context import day_of_date
 from processors.regrading import Known
 from processors.scorecard import PARTS, Year
-from stream.serving.listing import Walk, id_of
+from stream.serving.listing import Totals, Walk, id_of
 from stream.serving.queries import AccountQuery
-from stream.view import keys as names
 from stream.view.arrangement import Sort
-from stream.view.entry import ClassesBody, minor
-from stream.view.keys import UNCLASSED, Keys
-from stream.view.packing import unpack
+from stream.view.entry import ClassesBody, cell_of, minor
+from stream.view.keys import Keys
+from stream.view.record import packed_snapshot, read_snapshot
 
 WHOLE_MAX: Final = 20_000
 """Accounts that are all looked at; of more, a part is."""
@@ -85,6 +84,7 @@ class _Body(msgspec.Struct, gc=False):
     windows: dict[str, _Window]
     lifetime: _Lifetime
     classes: ClassesBody
+    lifecycle: Lifecycle
     override_until: str | None
     veto: str | None
     churn: _Churn
@@ -112,14 +112,14 @@ class Sampled(NamedTuple):
     """How many accounts it stands for."""
 
 
-def sampled_of(packed: bytes, rating_days: int) -> Sampled:
+def sampled_of(snapshot: bytes, rating_days: int) -> Sampled:
     """Read an account that is looked at.
 
     Args:
-        packed: as the view stores it.
+        snapshot: as it was published.
         rating_days: after as many a rating is out of date.
     """
-    body = _DECODER.decode(unpack(packed))
+    body = _DECODER.decode(snapshot)
     as_of = datetime.fromisoformat(body.as_of)
     profile = body.profile
     parts: list[float | None] = [None] * PARTS_COUNT
@@ -136,7 +136,7 @@ def sampled_of(packed: bytes, rating_days: int) -> Sampled:
         as_of,
         body.policy_version,
         body.portfolio.version is not None,
-        f"{body.tier}:{body.churn.level}:{body.classes.abc_revenue or UNCLASSED}",
+        cell_of(body.tier, body.churn.level, body.classes, body.lifecycle),
         Known(
             parts=parts,
             described=profile,
@@ -172,14 +172,15 @@ class Sampler:
     Args:
         client: asynchronous, of Redis; answers in bytes.
         keys: of the view.
-        cells: how many accounts each cell holds.
+        totals: of all cells.
         rating_days: see `sampled_of`.
     """
 
-    def __init__(self, client: Any, keys: Keys, cells: Mapping[str, int], rating_days: int) -> None:
+    def __init__(self, client: Any, keys: Keys, totals: Totals, rating_days: int) -> None:
         self._client = client
         self._keys = keys
-        self._cells = {cell: count for cell, count in cells.items() if count > 0}
+        self._totals = totals
+        self._cells = {cell: one.accounts for cell, one in totals["cell"].items() if one.accounts > 0}
         self._rating_days = rating_days
         self._until = monotonic() + SECONDS_MAX
         self._found: dict[bytes, Sampled] = {}
@@ -200,7 +201,7 @@ class Sampler:
         after: bytes | None = None
         query = AccountQuery(sort=Sort.REVENUE, limit=_AT_ONCE)
         while len(ids) < LARGEST:
-            found = await Walk(self._client, self._keys, query, self._cells, after).page()
+            found = await Walk(self._client, self._keys, query, self._totals, after).page()
             ids += [id_of(member, Sort.REVENUE) for member in found.members]
             after = found.after
             if after is None or monotonic() > self._until:
@@ -225,16 +226,14 @@ class Sampler:
             if monotonic() > self._until:
                 return
             some = new[first : first + _AT_ONCE]
-            pipe = self._client.pipeline(transaction=False)
-            for account_id in some:
-                pipe.hget(self._keys.account(account_id.decode()), names.BODY)
-            packed = await pipe.execute()
+            records = await self._client.mget([self._keys.account(one.decode()) for one in some])
             # Beside the loop, which answers others meanwhile.
-            read = await asyncio.to_thread(self._decoded, packed)
+            read = await asyncio.to_thread(self._decoded, records)
             self._found |= {account_id: one for account_id, one in zip(some, read, strict=True) if one is not None}
 
-    def _decoded(self, packed: Iterable[bytes | None]) -> list[Sampled | None]:
-        return [None if one is None else sampled_of(one, self._rating_days) for one in packed]
+    def _decoded(self, records: Iterable[bytes | None]) -> list[Sampled | None]:
+        packed = (None if one is None else packed_snapshot(one) for one in records)
+        return [None if one is None else sampled_of(read_snapshot(one), self._rating_days) for one in packed]
 
     def _weighted(self, certain: Iterable[bytes]) -> list[Sampled]:
         """Let each account that was drawn stand for the others of its cell that were not looked at."""

@@ -10,8 +10,8 @@ import msgspec
 from models.fields import EPOCH
 from models.outputs import ChurnLevel, Tier
 from stream.view.entry import Entry, SnapshotBody, decode_body, entry_of
-from stream.view.months import Turned, read_turns, turned_of
-from stream.view.packing import pack, unpack
+from stream.view.months import Turned, turned_of
+from stream.view.record import Rest, pack_record, read_record
 
 HISTORY_MAX: Final = 20
 """Changes kept of an account, the latest."""
@@ -39,8 +39,6 @@ class ChangeHead(msgspec.Struct, gc=False):
 
 
 _HEAD_DECODER: Final = msgspec.json.Decoder(ChangeHead)
-_HISTORY_DECODER: Final = msgspec.msgpack.Decoder(list[bytes])
-_encode: Final = msgspec.msgpack.Encoder().encode
 
 
 def decode_head(event: bytes) -> ChangeHead:
@@ -70,7 +68,8 @@ class Account:
     """One account in the view. Without a body it is only a place where changes wait for their account."""
 
     body: SnapshotBody | None = None
-    packed_body: bytes | None = None
+    snapshot: bytes = b""
+    """As published; empty without a body."""
     history: list[bytes] = field(default_factory=list)
     """Tier changes and churn events as published, oldest first."""
     points: bytes = b""
@@ -82,8 +81,6 @@ class Account:
     """Turns that are no longer to be counted."""
     fed: list[bytes] = field(default_factory=list)
     """Changes that are to be shown to everybody now."""
-    stored: bool = False
-    """Whether Redis holds something of it."""
     withdrawn: bool = False
     """Whether it was erased, so that none of its changes may be shown any longer."""
     _waiting: list[bytes] = field(default_factory=list)
@@ -94,10 +91,12 @@ class Account:
         return None if self.body is None else entry_of(self.body)
 
     @property
-    def packed_history(self) -> bytes | None:
-        """Its changes, to be stored; None if there are none."""
+    def record(self) -> bytes | None:
+        """What is to be stored of it; None if nothing is."""
         kept = self.history + self._waiting
-        return pack(_encode(kept)) if kept else None
+        if self.body is None and not kept:
+            return None
+        return pack_record(self.body, self.snapshot, Rest(kept, self.points, self.turns))
 
     def take_snapshot(self, value: bytes) -> bool:
         """Take a newer snapshot; an older one, or the same again, changes nothing. Returns whether it was newer.
@@ -112,7 +111,7 @@ class Account:
                 return False
             if body.incarnation > held.incarnation:
                 self.erase()
-        self.body, self.packed_body = body, pack(value)
+        self.body, self.snapshot = body, value
         self.points = with_point(self.points, body)
         waiting, self._waiting = self._waiting, []
         for event in waiting:
@@ -125,8 +124,8 @@ class Account:
             self._waiting.clear()
             return
         self.withdrawn = True
-        self.body = self.packed_body = None
-        self.points = b""
+        self.body = None
+        self.snapshot = self.points = b""
         self.history.clear()
         self.unturned += self.turns
         self.turns.clear()
@@ -163,29 +162,24 @@ class Account:
             self.turned.append(found)
 
 
-def account_of(
-    packed_body: bytes | None, packed_history: bytes | None, points: bytes | None, turns: bytes | None
-) -> Account:
+def account_of(record: bytes | None) -> Account:
     """Read an account from what is stored of it.
 
     Raises:
         ValueError: if that was not stored by this version.
     """
-    stored = packed_body is not None or packed_history is not None
-    account = Account(points=points or b"", stored=stored, turns=read_turns(turns))
-    if packed_body is not None:
-        account.body, account.packed_body = decode_body(unpack(packed_body)), packed_body
-    for event in read_history(packed_history):
+    if record is None:
+        return Account()
+    snapshot, rest = read_record(record)
+    account = Account(points=rest.points, turns=rest.turns)
+    if snapshot is not None:
+        account.body, account.snapshot = decode_body(snapshot), snapshot
+    for event in rest.changes:
         if account.body is not None and decode_head(event).incarnation == account.body.incarnation:
             account.history.append(event)
         else:
             account._waiting.append(event)  # noqa: SLF001  # its own module
     return account
-
-
-def read_history(packed: bytes | None) -> list[bytes]:
-    """Read the stored changes of an account, oldest first."""
-    return [] if packed is None else _HISTORY_DECODER.decode(unpack(packed))
 
 
 def with_point(points: bytes, body: SnapshotBody) -> bytes:

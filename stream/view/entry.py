@@ -24,7 +24,10 @@ _ORDER: Final = struct.Struct(">Q")
 LEAST_VALUE: Final = _ORDER.pack(1)
 """Members of accounts without a value are less, all others are not."""
 _SEPARATOR: Final = b"\x00"
-_ORDERS: Final = tuple(one for one in Sort if one is not Sort.NAME)
+VALUE_SORTS: Final = tuple(one for one in Sort if one is not Sort.NAME)
+"""The orders by a value."""
+VALUE_BYTES: Final = _ORDER.size
+"""Of a member of such an order, before the id."""
 
 
 class WindowBody(msgspec.Struct, gc=False, frozen=True):
@@ -172,11 +175,10 @@ def order_of(body: SnapshotBody, sort: Sort) -> bytes:
 def entry_of(body: SnapshotBody) -> Entry:
     """Find an account's place in the indexes."""
     revenue = minor(body.longest.revenue)
-    abc = body.classes.abc_revenue or UNCLASSED
-    cell = f"{body.tier}:{body.churn.level}:{abc}"
+    cell = cell_of(body.tier, body.churn.level, body.classes, body.lifecycle)
     values = values_of(body)
     ranks: list[tuple[Sort, bytes]] = [
-        (sort, order_of(body, sort)) for sort in _ORDERS if sort is not Sort.VALUE_LOST or _is_lost(body)
+        (sort, order_of(body, sort)) for sort in VALUE_SORTS if sort is not Sort.VALUE_LOST or _is_lost(body)
     ]
     ranks += [(Sort.NAME, member) for member in name_members(body.name, body.account_id.encode())]
     counted = [("cell", cell), *((dimension.value, value) for dimension, value in values), *_matrices(body, revenue)]
@@ -189,6 +191,15 @@ def entry_of(body: SnapshotBody) -> Entry:
         minor(body.churn.value_at_stake) or 0,
         minor(body.value_lost) or 0,
     )
+
+
+def cell_of(tier: Tier, level: ChurnLevel, classes: ClassesBody, lifecycle: Lifecycle) -> str:
+    """Name the cell that an account is in.
+
+    >>> cell_of(Tier.KEY, ChurnLevel.LOW, ClassesBody(), Lifecycle.STEADY)
+    'key:low:-:steady'
+    """
+    return f"{tier}:{level}:{classes.abc_revenue or UNCLASSED}:{lifecycle}"
 
 
 def _is_lost(body: SnapshotBody) -> bool:

@@ -4,8 +4,9 @@ from collections import ChainMap, defaultdict
 from collections.abc import Mapping
 from typing import Any, Final
 
+from stream.view.arrangement import Dimension
 from stream.view.entry import Entry
-from stream.view.keys import Keys
+from stream.view.keys import RANKED_DIMENSIONS, Keys
 from stream.view.totals import Total
 
 Totals = dict[str, dict[str, Total]]
@@ -61,10 +62,18 @@ class Plan:
             pipe.sadd(key, *ids)
         for group, values in self.totals.items():
             key = self._keys.totals(group)
-            if kept := {value: one.packed() for value, one in values.items() if one.accounts}:
-                pipe.hset(key, mapping=kept)
-            if gone := [value for value, one in values.items() if not one.accounts]:
+            kept = {value: one for value, one in values.items() if one.accounts}
+            gone = [value for value in values if value not in kept]
+            by_revenue = self._keys.ranked(Dimension(group)) if group in RANKED_DIMENSIONS else None
+            if kept:
+                pipe.hset(key, mapping={value: one.packed() for value, one in kept.items()})
+            if gone:
                 pipe.hdel(key, *gone)
+            if kept and by_revenue is not None:
+                # The largest first: those of equal revenue are then in the order of their names.
+                pipe.zadd(by_revenue, {value: -one.revenue for value, one in kept.items()})
+            if gone and by_revenue is not None:
+                pipe.zrem(by_revenue, *gone)
 
     def done(self) -> None:
         """Take the totals over, once the commands were carried out."""

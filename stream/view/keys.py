@@ -1,30 +1,21 @@
 """Every key of the view in Redis, in one place, and the version of what they hold."""
 
-from itertools import product
 from typing import Final
 
-from models.outputs import ChurnLevel, Tier
 from stream.view.arrangement import Dimension, Sort
 
 UNCLASSED: Final = "-"
 """In the place of a class that an account does not have."""
 ABC: Final = ("A", "B", "C", UNCLASSED)
-CELLS: Final = tuple(f"{tier}:{level}:{abc}" for tier, level, abc in product(Tier, ChurnLevel, ABC))
-"""Tier, churn level and ABC class by revenue. Every ordered set is kept by cell: what accounts are mostly filtered by
-goes together with what they are ordered by, and a list in which every account fails the filter would be searched to
-its end."""
-CELL_DIMENSIONS: Final = (Dimension.TIER, Dimension.CHURN_LEVEL, Dimension.ABC_REVENUE)
-"""The dimensions of a cell, in the order of its name."""
+CELL_DIMENSIONS: Final = (Dimension.TIER, Dimension.CHURN_LEVEL, Dimension.ABC_REVENUE, Dimension.LIFECYCLE)
+"""The dimensions of a cell, in the order of its name. Every ordered set is kept by cell: what accounts are mostly
+filtered by goes together with what they are ordered by, and a list in which every account fails the filter would be
+searched to its end."""
+RANKED_DIMENSIONS: Final = (Dimension.SEGMENT, Dimension.OWNER, Dimension.REGION)
+"""The dimensions whose values are whatever profiles say: a company has thousands of owners. Their values are kept in
+the order of their revenue."""
 SET_DIMENSIONS: Final = tuple(one for one in Dimension if one not in CELL_DIMENSIONS)
 """The dimensions that have a set of account ids for each of their values."""
-
-# Fields of the hash of an account.
-BODY: Final = b"body"
-"""The last snapshot, packed; a hash without it is no account, but changes that wait for their account."""
-HISTORY: Final = b"history"
-POINTS: Final = b"points"
-TURNS: Final = b"turns"
-"""When it was lost and came back, as that is counted."""
 
 # Fields of the hash `meta`.
 SCHEMA: Final = b"schema"
@@ -75,8 +66,8 @@ class Keys:
 
     >>> Keys("demo", b"17").account("A-1")
     '{demo}:view:17:account:A-1'
-    >>> Keys("demo", b"17").order(Sort.SCORE, "key:low:A")
-    '{demo}:view:17:order:score:key:low:A'
+    >>> Keys("demo", b"17").order(Sort.SCORE, "key:low:A:steady")
+    '{demo}:view:17:order:score:key:low:A:steady'
     """
 
     def __init__(self, application_id: str, build: bytes) -> None:
@@ -85,7 +76,7 @@ class Keys:
         self.changes: Final = f"{self.prefix}changes"
 
     def account(self, account_id: str) -> str:
-        """Key of an account's hash."""
+        """Key of what is stored of an account."""
         return f"{self.prefix}account:{account_id}"
 
     def order(self, sort: Sort, cell: str) -> str:
@@ -99,3 +90,7 @@ class Keys:
     def totals(self, group: str) -> str:
         """Key of the counts and sums by the values of a dimension, or of a matrix."""
         return f"{self.prefix}totals:{group}"
+
+    def ranked(self, dimension: Dimension) -> str:
+        """Key of the values of a dimension in the order of their revenue, the largest first."""
+        return f"{self.prefix}ranked:{dimension}"

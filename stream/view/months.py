@@ -90,7 +90,6 @@ class Counting(Protocol):
 
 
 _EVENT_DECODER: Final = msgspec.json.Decoder(_Event)
-_TURNS_DECODER: Final = msgspec.msgpack.Decoder(list[Turned])
 
 
 def turned_of(kind: str, event: bytes, body: SnapshotBody) -> Turned | None:
@@ -156,16 +155,6 @@ def read_turn_key(name: str) -> TurnKey:
     """
     month, turn, dimension, value = name.split(":", 3)
     return TurnKey(month, Turn(turn), TurnDimension(dimension), None if value == UNCLASSED else value)
-
-
-def pack_turns(turns: list[Turned]) -> bytes | None:
-    """Give what is stored of an account's turns; None if there are none."""
-    return msgspec.msgpack.encode(turns) if turns else None
-
-
-def read_turns(packed: bytes | None) -> list[Turned]:
-    """Read the stored turns of an account, oldest first."""
-    return [] if packed is None else _TURNS_DECODER.decode(packed)
 
 
 def _bounded(turned: Turned, dimension: str, value: str, held: Mapping[str, Total]) -> str:

@@ -12,7 +12,7 @@ from models.outputs import ChurnEvent, TierChanged
 from models.snapshots import Snapshot
 from processors.scorecard import COMPONENTS, PARTS
 
-_LAYOUT: Final = 3
+_LAYOUT: Final = 4
 """To be raised with every change of what the view's keys hold and how."""
 _LEVEL: Final = 4
 _RAW: Final = -15
@@ -86,8 +86,22 @@ def pack(value: bytes) -> bytes:
     >>> len(pack(text)) < len(text) / 2, unpack(pack(text)) == text
     (True, True)
     """
-    packer = zlib.compressobj(_LEVEL, zlib.DEFLATED, _RAW, _MEMORY, zlib.Z_DEFAULT_STRATEGY, _DICTIONARY)
-    return packer.compress(value) + packer.flush()
+    packer = _packer()
+    packed: bytes = packer.compress(value) + packer.flush()
+    return packed
+
+
+def pack_two(first: bytes, second: bytes) -> tuple[bytes, bytes]:
+    """Deflate two texts, the second of which repeats much of the first. The first can be read alone.
+
+    >>> unpack_two(*pack_two(b"first", b"second")), unpack_first(pack_two(b"first", b"second")[0])
+    ((b'first', b'second'), b'first')
+    """
+    packer = _packer()
+    return (
+        packer.compress(first) + packer.flush(zlib.Z_SYNC_FLUSH),
+        packer.compress(second) + packer.flush(),
+    )
 
 
 def unpack(packed: bytes) -> bytes:
@@ -96,11 +110,37 @@ def unpack(packed: bytes) -> bytes:
     Raises:
         ValueError: if it is something else, or is of unbelievable size.
     """
+    return _inflate(zlib.decompressobj(_RAW, _DICTIONARY), packed, last=True)
+
+
+def unpack_first(packed: bytes) -> bytes:
+    """Inflate the first of two texts.
+
+    Raises:
+        ValueError: as of `unpack`.
+    """
+    return _inflate(zlib.decompressobj(_RAW, _DICTIONARY), packed, last=False)
+
+
+def unpack_two(first: bytes, second: bytes) -> tuple[bytes, bytes]:
+    """Inflate what `pack_two` deflated.
+
+    Raises:
+        ValueError: as of `unpack`.
+    """
     unpacker = zlib.decompressobj(_RAW, _DICTIONARY)
+    return _inflate(unpacker, first, last=False), _inflate(unpacker, second, last=True)
+
+
+def _packer() -> Any:
+    return zlib.compressobj(_LEVEL, zlib.DEFLATED, _RAW, _MEMORY, zlib.Z_DEFAULT_STRATEGY, _DICTIONARY)
+
+
+def _inflate(unpacker: Any, packed: bytes, *, last: bool) -> bytes:
     try:
-        value = unpacker.decompress(packed, _UNPACKED_BYTES_MAX)
+        value: bytes = unpacker.decompress(packed, _UNPACKED_BYTES_MAX)
     except zlib.error as error:
         raise ValueError(f"the view holds what was not packed by this version: {error}") from error
-    if not unpacker.eof:
+    if unpacker.eof is not last or unpacker.unconsumed_tail:
         raise ValueError("the view holds what was cut, or is too large")
     return value

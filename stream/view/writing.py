@@ -18,7 +18,7 @@ from stream.view.account import Account, account_of, decode_head
 from stream.view.feed import Feed
 from stream.view.indexing import Plan, Totals
 from stream.view.keys import Keys, meta_key, root_of
-from stream.view.months import TURNS_MAX, count_in, count_out, pack_turns
+from stream.view.months import TURNS_MAX, count_in, count_out
 from stream.view.packing import SCHEMA, pack, unpack
 from stream.view.totals import read_total
 
@@ -231,30 +231,16 @@ class ViewWriter:
 
     def _read(self, account_ids: Iterable[str]) -> dict[str, Account]:
         ordered = list(account_ids)
-        pipe = self._client.pipeline(transaction=False)
-        for account_id in ordered:
-            pipe.hmget(self._keys.account(account_id), names.BODY, names.HISTORY, names.POINTS, names.TURNS)
-        return {account_id: account_of(*fields) for account_id, fields in zip(ordered, pipe.execute(), strict=True)}
+        records = self._client.mget([self._keys.account(one) for one in ordered]) if ordered else []
+        return {account_id: account_of(record) for account_id, record in zip(ordered, records, strict=True)}
 
     def _store(self, pipe: Any, account_id: str, account: Account) -> None:
-        key = self._keys.account(account_id)
-        fields = {
-            names.BODY: account.packed_body,
-            names.HISTORY: account.packed_history,
-            names.POINTS: account.points or None,
-            names.TURNS: pack_turns(account.turns),
-        }
-        kept = {name: value for name, value in fields.items() if value is not None}
-        if not kept:
+        key, record = self._keys.account(account_id), account.record
+        if record is None:
             pipe.delete(key)
-            return
-        pipe.hset(key, mapping=kept)
-        if account.stored and (gone := fields.keys() - kept.keys()):
-            pipe.hdel(key, *gone)
-        if account.body is None:
-            pipe.expire(key, WAITING_SECONDS)
-        elif account.stored:
-            pipe.persist(key)
+        else:
+            # What waits for its account expires; to be set anew ends that.
+            pipe.set(key, record, ex=WAITING_SECONDS if account.body is None else None)
 
     def _queue_changes(
         self, pipe: Any, accounts: Mapping[str, Account], meta: dict[bytes, bytes]

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.outputs import ChurnLevel
-from stream.serving import listing, reader
+from stream.serving import reader
 from stream.serving.errors import AccountNotFoundError, CursorExpiredError, ViewUnavailableError
 from stream.serving.queries import AccountQuery, QueryError
 from stream.serving.reader import ViewReader
@@ -130,24 +130,6 @@ def test_a_list_is_what_sorting_by_hand_gives(
     assert found == by_hand(query)
 
 
-def test_a_search_through_many_accounts_ends_where_it_may_and_goes_on(
-    shared_redis: RedisServer, application_id: str
-) -> None:
-    """A page may hold fewer accounts than asked for, or none, and its cursor leads on."""
-    query = AccountQuery({Dimension.OWNER: frozenset({"Owner 3"})}, limit=20)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reader, "GATHERED_MAX", 0)
-        patch.setattr(listing, "SCANNED_MAX", 10)
-        patch.setattr(listing, "SLICE_FIRST", 1)
-
-        first = ask(shared_redis, application_id, lambda view: view.accounts(query))
-        found = ask(shared_redis, application_id, lambda view: all_pages(view, query))
-
-    assert first.next is not None
-    assert len(first.items) < query.limit
-    assert found == by_hand(query)
-
-
 @pytest.mark.parametrize(
     ("search", "texts"),
     [
@@ -248,6 +230,21 @@ def test_the_portfolio_is_the_sum_of_its_accounts(shared_redis: RedisServer, app
     for accounts_share, revenue_share in shares:
         count = round(accounts_share * len(positive))
         assert revenue_share == pytest.approx(sum(positive[:count]) / sum(positive))
+
+
+def test_a_portfolio_lists_the_values_with_the_most_revenue(shared_redis: RedisServer, application_id: str) -> None:
+    """Of owners, of which there may be thousands, only those; in the order of their revenue, then of their names."""
+    revenue: dict[str, int] = {}
+    for row in ROWS:
+        revenue[str(row.owner)] = revenue.get(str(row.owner), 0) + (minor(row.revenue) or 0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reader, "VALUES_MAX", 7)
+
+        found = ask(shared_redis, application_id, lambda view: view.portfolio())
+
+    assert [(one.value, minor(one.revenue)) for one in found.groups[Dimension.OWNER]] == sorted(
+        revenue.items(), key=lambda one: (-one[1], one[0])
+    )[:7]
 
 
 def test_an_account_is_told_with_its_history(shared_redis: RedisServer, application_id: str) -> None:

@@ -18,9 +18,9 @@ from stream.serving.reader import ViewReader
 from stream.serving.results import ViewStatus
 from stream.view import keys as names
 from stream.view.keys import Keys, meta_key
-from stream.view.packing import unpack
 from stream.view.process import redis_client
 from stream.view.projector import Owner, Projector
+from stream.view.record import packed_snapshot, read_snapshot
 from stream.view.telemetry import ViewMetrics
 from tests.support.broker import KafkaBroker
 from tests.support.deployment import Deploy, Deployment
@@ -88,8 +88,9 @@ def held(server: RedisServer, deployment: Deployment) -> dict[str, bytes]:
     keys = Keys(deployment.settings.application_id, meta_of(server, deployment).get(names.BUILD, b""))
     found = {}
     for key in client.scan_iter(match=f"*{keys.account('')}*".replace("{", "?").replace("}", "?"), count=1000):
-        if (body := client.hget(key, names.BODY)) is not None:
-            found[key.decode().removeprefix(keys.account(""))] = unpack(body)
+        record = client.get(key)
+        if record is not None and (packed := packed_snapshot(record)) is not None:
+            found[key.decode().removeprefix(keys.account(""))] = read_snapshot(packed)
     client.close()
     return found
 
@@ -321,17 +322,15 @@ def test_a_batch_that_is_refused_for_ever_is_given_up(
     )
     projector.run(until=lambda: projector.built)
     client = own_redis.client()
-    client.set(
-        Keys(settings.application_id, meta_of(own_redis, deployment)[names.BUILD]).account("MILLER"), "a stranger's"
-    )
+    client.execute_command("ACL SETUSER", "default", "-set")
     client.close()
     Publisher(deployment).publish({"MILLER": snapshot("MILLER")})
 
-    with pytest.raises(redis.ResponseError, match="WRONGTYPE"):
+    with pytest.raises(redis.exceptions.NoPermissionError, match="'set'") as raised:
         projector.run(until=lambda: False)
 
     projector.close()
-    assert "MILLER" not in str([vars(one) for one in caplog.records])
+    assert "MILLER" not in f"{raised.value} {[vars(one) for one in caplog.records]}"
 
 
 def ready(process: WorkerProcess) -> bool:

@@ -8,10 +8,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stream.view import keys as names
-from stream.view.account import HISTORY_MAX, account_of, read_history
-from stream.view.entry import decode_body, entry_of
-from stream.view.keys import Keys
+from stream.view.account import HISTORY_MAX, account_of
+from stream.view.arrangement import Sort
+from stream.view.entry import decode_body, entry_of, order_of
+from stream.view.keys import RANKED_DIMENSIONS, Keys
 from stream.view.packing import SCHEMA, unpack
+from stream.view.record import packed_snapshot, read_record, read_snapshot, value_of
 from stream.view.totals import Total
 from stream.view.writing import Batch, ViewConflictError, ViewWriter
 from tests.support.redis import RedisServer
@@ -41,6 +43,8 @@ def contents(client: Any, keys: Keys) -> dict[str, Any]:
         kind = client.type(key)
         name = key.decode().removeprefix(keys.prefix)
         match kind:
+            case b"string":
+                found[name] = client.get(key)
             case b"hash":
                 found[name] = client.hgetall(key)
             case b"set":
@@ -66,6 +70,8 @@ def expected_indexes(bodies: dict[str, bytes]) -> dict[str, Any]:
             totals.setdefault(group, {}).setdefault(one, Total()).add(entry, 1)
     for group, values in totals.items():
         found[f"totals:{group}"] = {value.encode(): total.packed() for value, total in values.items()}
+        if group in RANKED_DIMENSIONS:
+            found[f"ranked:{group}"] = set(found[f"totals:{group}"])
     return found
 
 
@@ -80,11 +86,12 @@ def indexes(found: dict[str, Any]) -> dict[str, Any]:
 
 def bodies(found: dict[str, Any]) -> dict[str, bytes]:
     """Keep the snapshots of what was read."""
-    return {
-        name.removeprefix("account:"): unpack(fields[names.BODY])
-        for name, fields in found.items()
-        if name.startswith("account:") and names.BODY in fields
+    packed = {
+        name.removeprefix("account:"): packed_snapshot(record)
+        for name, record in found.items()
+        if name.startswith("account:")
     }
+    return {account_id: read_snapshot(one) for account_id, one in packed.items() if one is not None}
 
 
 ACCOUNTS: Final = ("A", "B", "C")
@@ -181,9 +188,7 @@ def test_the_view_is_what_the_topics_say_however_they_are_cut(
     shown = [event for event in found.get("changes", []) if event]
     assert len(set(shown)) == len(shown)
     for account_id in last:
-        stored = account_of(
-            *(found[f"account:{account_id}"].get(one) for one in (names.BODY, names.HISTORY, names.POINTS, names.TURNS))
-        )
+        stored = account_of(found[f"account:{account_id}"])
         assert set(stored.history) == {one for one in shown if f'"account_id":"{account_id}"'.encode() in one}
 
 
@@ -201,7 +206,7 @@ def test_writing_a_view_again_changes_nothing(client: Any) -> None:
 
 
 def test_an_erased_account_is_gone_with_its_changes(client: Any) -> None:
-    """Hash, indexes, totals and entries in the stream of changes: nothing is left, and the others stay."""
+    """Its record, indexes, totals and entries in the stream of changes: nothing is left, and the others stay."""
     writer = writer_of(client)
     writer.write(
         Batch(
@@ -260,8 +265,8 @@ def test_the_stream_and_the_history_of_changes_are_bounded(client: Any) -> None:
     found = contents(client, keys)
 
     assert found["changes"] == [tier_change("A", n) for n in range(51, 151)]
-    history = read_history(found["account:A"][names.HISTORY])
-    assert history == [tier_change("A", n) for n in range(151 - HISTORY_MAX, 151)]
+    _, rest = read_record(found["account:A"])
+    assert rest.changes == [tier_change("A", n) for n in range(151 - HISTORY_MAX, 151)]
     assert client.hget(f"{{{APPLICATION}}}:view:meta", names.CHANGES) == b"150"
 
 
@@ -326,6 +331,21 @@ def test_a_view_of_another_version_is_not_read(client: Any) -> None:
     assert other.meta[names.SCHEMA] == SCHEMA.encode()
     assert contents(client, keys_of(other)) == {}
     assert sorted(client.keys()) == [f"{{{APPLICATION}}}:view:meta".encode()]
+
+
+def test_a_record_tells_the_order_of_its_account_without_being_inflated(client: Any) -> None:
+    """By every value, also by those that the account does not have."""
+    writer = writer_of(client)
+    said = {
+        "A": snapshot("A", score=50.0, level="low"),
+        "B": snapshot("B", score=None, level="lost", value_lost="5.00"),
+    }
+    writer.write(Batch({one: [value] for one, value in said.items()}), {})
+
+    for account_id, value in said.items():
+        record = client.get(keys_of(writer).account(account_id))
+        for sort in set(Sort) - {Sort.NAME}:
+            assert value_of(record, sort) + account_id.encode() == order_of(decode_body(value), sort)
 
 
 @pytest.mark.parametrize("value", [b"", b"{}", b'{"account_id":1}', b"\xff", b"[1]"])
