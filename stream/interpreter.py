@@ -1,4 +1,4 @@
-"""What a worker asks of Python's interpreter."""
+"""What a worker, and what serves, ask of Python's interpreter."""
 
 import gc
 import sys
@@ -22,5 +22,5 @@ def tune() -> None:
 
 
 def spare_what_is_there() -> None:
-    """Let the collector pass over all that there is now, for good: a million accounts are no garbage."""
+    """Let the collector pass over all that there is now, for good: neither accounts nor modules are garbage."""
     gc.freeze()

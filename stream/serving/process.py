@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from models.policy import PolicyError
 from stream import logs
 from stream.condition import Condition
+from stream.interpreter import spare_what_is_there
 from stream.probes import ProbeServer
 from stream.serving.application import create_app
 from stream.serving.errors import ServingError
@@ -63,9 +64,12 @@ async def _serve(settings: Settings, listening: socket.socket) -> None:
     logging.getLogger("uvicorn.error").addFilter(lambda record: not _is_about_a_connection(record))
     services = Services.of(settings)
     condition = Condition(settings.stuck_deadline_seconds)
+    application = _application(services)
+    # Else each look at all that was imported lets everybody wait for a tenth of a second.
+    spare_what_is_there()
     server = uvicorn.Server(
         uvicorn.Config(
-            _application(services),
+            application,
             # Which parser and loop are there depends on what else is installed: the limits below are of these.
             http="h11",
             ws="websockets-sansio",
