@@ -17,6 +17,19 @@ def tried(stage: Stage, body: Any) -> Any:
     return answer.raise_for_status().json()
 
 
+def test_an_owner_is_told_their_own_figures(stage: Stage, tab: Tab) -> None:
+    """Once chosen: how many accounts they have, and the way to all of them."""
+    owner = stage.ask("portfolio")["groups"]["owner"][0]
+    tab.visit(stage.path_of("today"))
+
+    tab.page.get_by_label("Accounts of").select_option(owner["value"])
+
+    card = tab.page.locator("section", has=tab.page.get_by_role("heading", name=f"Key figures: {owner['value']}"))
+    expect(card.get_by_role("definition").first).to_have_text(str(owner["accounts"]))
+    card.get_by_role("link", name="All of these accounts").click()
+    expect(tab.page.get_by_role("status").first).to_contain_text(str(owner["accounts"]))
+
+
 def test_a_cell_of_the_matrix_leads_to_its_accounts(stage: Stage, tab: Tab) -> None:
     """The list behind it has as many accounts as the cell says."""
     cell = max(stage.ask("portfolio")["abc_xyz"], key=lambda one: one["accounts"])

@@ -39,9 +39,7 @@ async def today(view: View) -> None:
     with node("div", None, "grid-2"):
         await view.section("today.calls", read=lambda: _read_calls(view, owner), draw=lambda found: _calls(view, found))
         with node("div", None, "stack"):
-            await view.section(
-                "today.figures", read=view.shared.pulse.portfolio, draw=lambda found: _figures(view, found)
-            )
+            await view.section(None, read=view.shared.pulse.portfolio, draw=lambda found: _figures(view, found, owner))
             await view.section(
                 None, read=lambda: _read_changes(view, owner), draw=lambda found: _changes(view, found, owner)
             )
@@ -71,7 +69,33 @@ async def _owners(view: View, owner: str | None) -> None:
     await view.section(None, read=view.shared.pulse.portfolio, draw=draw, every_seconds=None, classes="plain")
 
 
-def _figures(view: View, found: Portfolio) -> None:
+def _figures(view: View, found: Portfolio, owner: str | None) -> None:
+    words = view.words
+    mine = next((one for one in found.groups[Dimension.OWNER] if one.value == owner), None)
+    if mine is not None:
+        node("h2", words("today.figures_of", owner=mine.value))
+        _figures_of(view, found, mine)
+    else:
+        # A portfolio tells its largest owners apart, and no others.
+        node("h2", words("today.figures_of", owner=words("today.everybody")) if owner else words("today.figures"))
+        _figures_of_all(view, found)
+    view.stamp()
+
+
+def _figures_of(view: View, found: Portfolio, owner: Group) -> None:
+    words, formats = view.words, view.formats
+    with node("dl", None, "stats"):
+        _stat(view, "today.accounts", formats.integer(owner.accounts), "")
+        revenue = formats.short_money(owner.revenue, found.currency)
+        _stat(view, "today.revenue", revenue, words("today.revenue_detail"))
+        share = formats.percent(_share(owner.revenue, found.revenue), 1)
+        _stat(view, "today.owner_share", share, words("today.owner_share_detail"))
+        stake = formats.short_money(owner.value_at_stake, found.currency)
+        _stat(view, "today.stake", stake, words("today.stake_detail"))
+    link(words("today.all_of_owner"), with_query("/accounts", owner=owner.value))
+
+
+def _figures_of_all(view: View, found: Portfolio) -> None:
     words, formats = view.words, view.formats
     tiers = {one.value: one for one in found.groups[Dimension.TIER]}
     levels = {one.value: one for one in found.groups[Dimension.CHURN_LEVEL]}
@@ -89,7 +113,6 @@ def _figures(view: View, found: Portfolio) -> None:
         with node("div", None, "row tiers"):
             for value, one in groups.items():
                 _count(view, kind, value, one)
-    view.stamp()
 
 
 def _stat(view: View, key: str, value: str, detail: str) -> None:
