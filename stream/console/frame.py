@@ -33,7 +33,7 @@ from urllib.parse import urlencode
 
 from nicegui import ui
 from nicegui.element import Element
-from starlette.datastructures import MultiDict, QueryParams
+from starlette.datastructures import QueryParams
 from starlette.requests import Request
 
 from stream.console.formats import Formats, locale_of
@@ -300,15 +300,7 @@ class View:
 
     def set_query(self, items: Mapping[str, str | list[str]]) -> None:
         """Let the address say what is shown, without loading the page again, so that it can be shared."""
-        pairs = [
-            (name, one)
-            for name, value in items.items()
-            for one in (value if isinstance(value, list) else [value])
-            if one
-        ]
-        address = f"{PREFIX}{self.request.scope['path'].removeprefix(PREFIX)}" + (
-            "?" + urlencode(pairs) if pairs else ""
-        )
+        address = with_query(self.request.scope["path"].removeprefix(PREFIX), **items)
         ui.run_javascript(f"history.replaceState(history.state, '', {json.dumps(address)})")
 
     async def open(self, build: Builder) -> None:
@@ -340,7 +332,13 @@ def _paths() -> Mapping[str, str]:
     return {one.name: PREFIX + one.path for one in PAGES}
 
 
-def with_query(path: str, **values: str | None) -> str:
-    """Give a full path of a page with what its address says."""
-    pairs = MultiDict([(name, value) for name, value in values.items() if value])
-    return PREFIX + path + (f"?{urlencode(pairs.multi_items())}" if pairs else "")
+def with_query(path: str, **values: str | list[str] | None) -> str:
+    """Give a full path of a page with what its address says; nothing of what is empty.
+
+    >>> with_query("/accounts", tier=["key", "growth"], search="", owner="Ann Lee")
+    '/console/accounts?tier=key&tier=growth&owner=Ann+Lee'
+    """
+    pairs = [
+        (name, one) for name, value in values.items() for one in (value if isinstance(value, list) else [value]) if one
+    ]
+    return PREFIX + path + (f"?{urlencode(pairs)}" if pairs else "")

@@ -179,7 +179,7 @@ def test_signing_out_ends_it_in_every_process(shared_redis: RedisServer) -> None
     """Those beside it find out when they look; and one that cannot reach Redis refuses it all the same."""
 
     async def found(url: str) -> list[Principal | None]:
-        services = [_services(READ_KEY, url) for _ in range(2)]
+        services = [_services(f"crm:{READ_KEY}", url) for _ in range(2)]
         here, there = (Sessions(one.settings, one.reader) for one in services)
         cookie = here.begin(Principal("crm", Scope.READ))
         await there.look([cookie])
@@ -196,11 +196,11 @@ def test_signing_out_ends_it_in_every_process(shared_redis: RedisServer) -> None
     assert asyncio.run(found(f"redis://127.0.0.1:{free_port()}/0")) == [held, None, held]
 
 
-def _services(key: str, redis_url: str = "redis://127.0.0.1:1/0") -> Services:
+def _services(read_keys: str, redis_url: str = "redis://127.0.0.1:1/0") -> Services:
     return Services.of(
         load_settings(
             {
-                "ACCOUNT_HEALTH_API_READ_KEYS": f"crm:{key}",
+                "ACCOUNT_HEALTH_API_READ_KEYS": read_keys,
                 "ACCOUNT_HEALTH_REDIS_URL": redis_url,
                 "ACCOUNT_HEALTH_APPLICATION_ID": "sessions",
             }
@@ -209,8 +209,9 @@ def _services(key: str, redis_url: str = "redis://127.0.0.1:1/0") -> Services:
 
 
 def test_a_session_ends_with_its_key_and_with_time() -> None:
-    """Whoever replaces a key ends the sessions that it began; a key of the same name is another."""
-    held, replaced = (Sessions(one.settings, one.reader) for one in (_services(READ_KEY), _services(ADMIN_KEY)))
+    """Whoever replaces or removes a key ends the sessions that it began; a key of the same name is another."""
+    keys = f"crm:{READ_KEY}", f"crm:{ADMIN_KEY}", f"erp:{READ_KEY}"
+    held, replaced, removed = (Sessions(one.settings, one.reader) for one in map(_services, keys))
     cookie = held.begin(Principal("crm", Scope.READ))
     old = TimestampSigner(
         READ_KEY, salt="account-health console session", key_derivation="hmac", digest_method=hashlib.sha256
@@ -219,6 +220,7 @@ def test_a_session_ends_with_its_key_and_with_time() -> None:
 
     assert held.principal(cookie) == Principal("crm", Scope.READ)
     assert replaced.principal(cookie) is None
+    assert removed.principal(cookie) is None
     assert held.principal(_signed_at(old, "1.crm", time.time())) is not None
     assert held.principal(stale) is None
 

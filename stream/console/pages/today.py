@@ -37,7 +37,9 @@ async def today(view: View) -> None:
         node("h1", view.words("today.title"))
         await _owners(view, owner)
     with node("div", None, "grid-2"):
-        await view.section("today.calls", read=lambda: _read_calls(view, owner), draw=lambda found: _calls(view, found))
+        await view.section(
+            "today.calls", read=lambda: _read_calls(view, owner), draw=lambda found: _calls(view, found, owner)
+        )
         with node("div", None, "stack"):
             await view.section(None, read=view.shared.pulse.portfolio, draw=lambda found: _figures(view, found, owner))
             await view.section(
@@ -139,7 +141,7 @@ async def _read_calls(view: View, owner: str | None) -> list[Snapshot]:
     return [snapshots[one.account_id] for one in found.items if one.account_id in snapshots]
 
 
-def _calls(view: View, found: list[Snapshot]) -> None:
+def _calls(view: View, found: list[Snapshot], owner: str | None) -> None:
     words, formats = view.words, view.formats
     node("p", words("today.calls_hint" if found else "today.no_calls"), "soft small lead")
     with node("ol", None, "calls"):
@@ -159,6 +161,9 @@ def _calls(view: View, found: list[Snapshot]) -> None:
                     if one.profile is not None and one.profile.crm_url:
                         link(words("account.crm"), one.profile.crm_url, "small")
                 node("p", " · ".join(_call_facts(view, one)), "soft small")
+    if len(found) == _CALLS:
+        at_risk = with_query("/accounts", churn_level=sorted(_AT_RISK), owner=owner, sort=Sort.VALUE_AT_STAKE.value)
+        link(words("today.all_at_risk"), at_risk)
     view.stamp()
 
 
