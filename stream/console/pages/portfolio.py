@@ -47,6 +47,7 @@ async def portfolio(view: View) -> None:
     with node("div", None, "grid"):
         await view.section("portfolio.matrix", read=read, draw=lambda found: _matrix(view, found))
         await view.section("portfolio.rfm", read=read, draw=lambda found: _rfm(view, found))
+        await view.section("portfolio.segments", read=read, draw=lambda found: _segments(view, found))
     await view.section("portfolio.concentration", read=read, draw=lambda found: _concentration(view, found))
     months = _Months(view)
     await view.section("portfolio.months", read=months.read, draw=months.draw)
@@ -148,6 +149,11 @@ def _rfm(view: View, found: Portfolio) -> None:
                 for frequency in _SCORES:
                     one = cells.get((str(recency), str(frequency)))
                     node("td", formats.integer(0 if one is None else one.accounts), _heat(one, largest))
+    view.stamp()
+
+
+def _segments(view: View, found: Portfolio) -> None:
+    words, formats = view.words, view.formats
     columns = [words("dimension.rfm_segment"), words("portfolio.accounts"), words("portfolio.revenue_share")]
     with _table(words("portfolio.segments"), columns):
         for group in found.groups[Dimension.RFM_SEGMENT]:
