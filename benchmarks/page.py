@@ -51,7 +51,7 @@ def scenario(stand: Stand, scale: float, rate: int) -> dict[str, Any]:
     orders = max(_ORDERS_A_PAGE, round(ORDERS * scale))
     with (
         RedisServer(stand.folder / "redis") as redis,
-        open_stage(stand.broker, redis, stand.folder / "stage", company=_COMPANY, replayed=True) as stage,
+        open_stage(stand.broker, redis, stand.folder / "stage", company=_COMPANY) as stage,
         browser(program) as launched,
     ):
         ordering = _Orders(stage.settings)

@@ -50,7 +50,7 @@ def main() -> None:
         tempfile.TemporaryDirectory() as name,
         KafkaBroker(Path(name, "kafka")) as kafka,
         RedisServer(Path(name, "redis")) as redis,
-        open_stage(kafka, redis, Path(name, "stage"), company=_COMPANY, replayed=True, weeks=_WEEKS) as stage,
+        open_stage(kafka, redis, Path(name, "stage"), company=_COMPANY, weeks=_WEEKS) as stage,
         browser(program) as launched,
     ):
         for picture in PICTURES:

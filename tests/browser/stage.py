@@ -126,31 +126,29 @@ def open_stage(
     folder: Path,
     *,
     company: Company = COMPANY,
-    replayed: bool = False,
     weeks: int = 0,
 ) -> Iterator[Stage]:
     """Build it, with a company whose history ended yesterday; it is up when all of that can be seen.
+
+    Accounts are compared as at the end of a replay: a worker that is given a history at once counts the portfolio a few
+    times only, and what it grades by then depends on how fast the machine is.
 
     Args:
         kafka: a broker.
         redis: a server, which may hold other views.
         folder: for logs and events.
         company: that is simulated.
-        replayed: whether accounts are compared as at the end of a replay. It takes a while. A worker that is given a
-            history at once counts the portfolio a few times only, and grades by what is there by then.
         weeks: how many of the last weeks come one after the other, so that all of them can be looked back upon.
     """
-    files, cut_points = company.write(folder / "history", weeks), ""
-    if replayed:
-        run_command({}, "replay", *map(str, files), "--out", str(folder / "replay"))
-        cut_points = str(folder / "replay" / CUT_POINTS_FILE)
+    files = company.write(folder / "history", weeks)
+    run_command({}, "replay", *map(str, files), "--out", str(folder / "replay"))
     with ExitStack() as stack:
         deployment = stack.enter_context(
             Deployment(
                 kafka.bootstrap_servers,
                 folder,
                 reporting_currency=_CURRENCY,
-                cut_points_file=cut_points,
+                cut_points_file=str(folder / "replay" / CUT_POINTS_FILE),
                 census_interval_seconds="0",
                 redis_url=redis.url,
                 api_port="0",
