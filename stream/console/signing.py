@@ -1,5 +1,6 @@
 """Signing in and out: a form that needs no script, and nothing of the pages' machinery."""
 
+import asyncio
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import parse_qs
@@ -18,6 +19,8 @@ from stream.serving.problems import ProblemError
 from stream.serving.security import Scope
 
 _BODY_BYTES_MAX: Final = 4096
+_BODY_SECONDS_MAX: Final = 10.0
+_FIELDS_MAX: Final = 10
 _NEXT_CHARACTERS_MAX: Final = 2000
 _FORM: Final = Environment(autoescape=True).from_string("""\
 <!doctype html>
@@ -66,11 +69,19 @@ class Signing:
     async def sign_in(self, request: Request) -> Response:
         """Begin a session with a key."""
         body = b""
-        async for part in request.stream():
-            body += part
-            if len(body) > _BODY_BYTES_MAX:
-                return PlainTextResponse("too long", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
-        fields = parse_qs(body.decode("utf-8", "replace"), max_num_fields=10)
+        try:
+            async with asyncio.timeout(_BODY_SECONDS_MAX):
+                async for part in request.stream():
+                    body += part
+                    if len(body) > _BODY_BYTES_MAX:
+                        return PlainTextResponse("too long", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        except TimeoutError:
+            # The connection with it: who sends so slowly is no browser.
+            return PlainTextResponse("too slow", HTTPStatus.REQUEST_TIMEOUT, headers={"Connection": "close"})
+        try:
+            fields = parse_qs(body.decode("utf-8", "replace"), max_num_fields=_FIELDS_MAX)
+        except ValueError:
+            return PlainTextResponse("too many fields", HTTPStatus.BAD_REQUEST)
         wanted = safe_next(fields.get("next", [""])[0])
         try:
             principal = self._admission.admit(f"Bearer {fields.get('key', [''])[0]}", Scope.READ)

@@ -216,7 +216,8 @@ class Lane:
                 self._reached[message.topic() or "", message.partition() or 0] = message.offset() or 0
             elif error.fatal() or not error.retriable():
                 raise KafkaException(error)
-        return [one for one in messages if one.error() is None]
+        # What was taken before a rebalance that came between the two calls is another's now.
+        return [one for one in messages if one.error() is None and (one.topic(), one.partition()) in self._starts]
 
     def _pause(self, *, stopped: bool) -> None:
         if stopped is self._paused:

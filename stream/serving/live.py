@@ -30,15 +30,19 @@ Item = Change | Reset
 
 class _Follower:
     def __init__(self) -> None:
-        self.queue: asyncio.Queue[Item | None] = asyncio.Queue(QUEUED_MAX)
+        # There is room for the end behind as many as may wait: to leave out one of them, nobody would notice.
+        self.queue: asyncio.Queue[Item | None] = asyncio.Queue(QUEUED_MAX + 1)
         """None ends it."""
 
-    def put(self, item: Item | None) -> bool:
-        try:
-            self.queue.put_nowait(item)
-        except asyncio.QueueFull:
+    def put(self, item: Item) -> bool:
+        if self.queue.qsize() >= QUEUED_MAX:
             return False
+        self.queue.put_nowait(item)
         return True
+
+    def end(self) -> None:
+        if not self.queue.full():
+            self.queue.put_nowait(None)
 
 
 class LiveChanges:
@@ -86,7 +90,7 @@ class LiveChanges:
     async def close(self) -> None:
         """End it, and all that follow."""
         for follower in self._followers.copy():
-            follower.put(None)
+            follower.end()
         if self._task is not None:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -152,13 +156,6 @@ class LiveChanges:
     def _hand_out(self, item: Item) -> None:
         for follower in self._followers.copy():
             if not follower.put(item):
-                # It finds out by its connection's end, and what it has is still in order.
+                # It finds out by its connection's end, and goes on behind what it has.
                 self._followers.discard(follower)
-                follower.queue = _ended(follower.queue)
-
-
-def _ended(queue: "asyncio.Queue[Item | None]") -> "asyncio.Queue[Item | None]":
-    """Make room for the end in a queue that is full."""
-    queue.get_nowait()
-    queue.put_nowait(None)
-    return queue
+                follower.end()

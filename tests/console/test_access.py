@@ -12,9 +12,13 @@ from http.cookies import SimpleCookie
 import httpx
 import pytest
 from itsdangerous import TimestampSigner
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Message
 
 from stream.console.pages import PAGES
 from stream.console.sessions import COOKIE, SESSION_SECONDS, Sessions
+from stream.console.signing import Signing
 from stream.serving.process import _application
 from stream.serving.security import Principal, Scope
 from stream.serving.services import Services
@@ -149,6 +153,33 @@ def test_the_cookie_is_the_browsers_and_of_this_site_only(
     assert bool(morsel["secure"]) is secure
     assert int(morsel["max-age"]) == SESSION_SECONDS
     assert READ_KEY not in morsel.value
+
+
+def test_a_form_that_is_none_of_ours_is_refused(locked_console: Api) -> None:
+    """In words, and not as an error of the server that anybody could fill its log with."""
+    with browser(locked_console) as client:
+        answer = client.post("/console/sign-in", content="&".join(f"f{number}=" for number in range(20)))
+
+    assert (answer.status_code, answer.text) == (400, "too many fields")
+
+
+def test_a_form_that_does_not_come_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever opens connections and sends nothing over them holds each of them for some seconds only."""
+    monkeypatch.setattr("stream.console.signing._BODY_SECONDS_MAX", 0.01)
+    services = _services(READ_KEY)
+    signing = Signing(Sessions(services.settings, services.reader), admission=None)  # type: ignore[arg-type]  # not asked
+
+    async def asked() -> Response:
+        async def receive() -> Message:
+            await asyncio.Event().wait()
+            raise AssertionError("nothing comes")
+
+        async with asyncio.timeout(10):
+            return await signing.sign_in(Request({"type": "http", "method": "POST", "headers": []}, receive))
+
+    answer = asyncio.run(asked())
+
+    assert (answer.status_code, answer.headers["connection"]) == (408, "close")
 
 
 def test_another_sites_form_does_not_sign_in(locked_console: Api) -> None:

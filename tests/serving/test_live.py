@@ -187,6 +187,25 @@ def test_a_change_between_what_was_missed_and_the_first_look_is_told(shared_redi
     assert asyncio.run(run()).endswith("-2")
 
 
+def test_who_is_too_slow_has_all_up_to_its_end(shared_redis: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is let go behind what waits for it, none of which is left out: it comes back with the cursor of the last."""
+    monkeypatch.setattr("stream.serving.live.QUEUED_MAX", 3)
+    application_id = f"live-{next(_numbers)}"
+    writer = fill(shared_redis, application_id, accounts(2))
+
+    async def run() -> list[str]:
+        counts: list[int] = []
+        async with redis.asyncio.Redis(port=shared_redis.port) as client:
+            live = LiveChanges(ViewReader(client, application_id), 1, counts.append)
+            async with live.follow(None) as items, asyncio.timeout(10):
+                change(writer, *range(101, 106))
+                while live._followers:  # noqa: ASYNC110  # only looking tells
+                    await asyncio.sleep(0.01)
+                return [item.cursor async for item in items]
+
+    assert [cursor.rpartition("-")[2] for cursor in asyncio.run(run())] == ["1", "2", "3"]
+
+
 @pytest.mark.parametrize("cursor", ["x", "1-", "\x00"])
 def test_a_cursor_that_is_none_is_refused_before_anything_is_sent(feed: tuple[ViewWriter, Api], cursor: str) -> None:
     """As a problem, not as an event."""
