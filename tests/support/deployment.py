@@ -80,6 +80,8 @@ class Deployment:
             "ACCOUNT_HEALTH_SNAPSHOT_INTERVAL_MS": "0",
             # a machine that is busy for a second must not change in what order the inputs are merged
             "ACCOUNT_HEALTH_MAX_TASK_IDLE_MS": "30000",
+            # no fewer commits behind a backlog: what a test disturbs is to be in the middle of its work
+            "ACCOUNT_HEALTH_CATCH_UP_COMMIT_INTERVAL_MS": changed.get("commit_interval_ms", "200"),
             **{f"ACCOUNT_HEALTH_{name.upper()}": value for name, value in changed.items()},
         }
         self.settings: Final[Settings] = load_settings(self.variables)
