@@ -42,16 +42,17 @@ _LEADER_MOVES: Final = frozenset(
         KafkaError._NOENT,  # noqa: SLF001  # its only name
     }
 )
-_OFFSETS_UNSETTLED: Final = frozenset(
+COORDINATOR_MOVES: Final = frozenset(
     {
-        # An open transaction holds offsets.
-        KafkaError.UNSTABLE_OFFSET_COMMIT,
-        # Another broker has taken over the group, and reads what there is of it.
+        # Another broker has taken over the group, and reads what there is of it; so does the first one of a new group.
         KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
         KafkaError.COORDINATOR_NOT_AVAILABLE,
         KafkaError.NOT_COORDINATOR,
     }
 )
+"""What brokers say of a group that they can soon say more of."""
+# An open transaction holds offsets.
+_OFFSETS_UNSETTLED: Final = COORDINATOR_MOVES | {KafkaError.UNSTABLE_OFFSET_COMMIT}
 _ENDS: Final = (OffsetSpec.earliest(), OffsetSpec.latest())  # type: ignore[no-untyped-call]  # the client's
 
 

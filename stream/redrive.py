@@ -5,6 +5,7 @@ committed in the transaction of the records sent: what is behind it is never sen
 is interrupted leaves nothing half done. The worker's own de-duplication by event id is the second line.
 """
 
+import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,17 +17,18 @@ from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPa
 from models.events import InputTopic
 from models.reasons import RefusalReason
 from models.wire import Refusal, parse
-from stream.cluster import Cluster
+from stream.cluster import COORDINATOR_MOVES, Cluster
 from stream.handling import partition_of
 from stream.headers import REDRIVEN_FROM_HEADER, DeadLetterHeader
 from stream.inputs import timestamp_ms
 from stream.reading import PartitionReader
 from stream.settings import Settings
-from stream.topics import redrive_id
+from stream.topics import OUTPUT_RECORD_BYTES_MAX, redrive_id
 
 _BATCH_RECORDS: Final = 500
 _BATCH_BYTES: Final = 8 * 1_048_576
 _TIMEOUT_SECONDS: Final = 30.0
+_RETRY_SECONDS: Final = 0.1
 
 
 def kept(settings: Settings, cluster: Cluster) -> tuple[dict[int, int], dict[int, int]]:
@@ -193,6 +195,16 @@ class Redrive:
         return done
 
     def _positions(self) -> dict[int, int]:
+        deadline = time.monotonic() + _TIMEOUT_SECONDS
+        while True:
+            try:
+                return self._committed()
+            except KafkaException as error:
+                if error.args[0].code() not in COORDINATOR_MOVES or time.monotonic() > deadline:
+                    raise
+            time.sleep(_RETRY_SECONDS)
+
+    def _committed(self) -> dict[int, int]:
         asked = [TopicPartition(self._topic, one) for one in self._starts]
         positions = {}
         for one in self._consumer.committed(asked, timeout=_TIMEOUT_SECONDS):
@@ -277,6 +289,9 @@ def _producer(settings: Settings, name: str) -> Producer:
             "transaction.timeout.ms": settings.transaction_timeout_ms,
             "message.timeout.ms": settings.transaction_timeout_ms,
             "linger.ms": 5,
+            # What its producer had compressed was kept as it is, and has to fit into an input once more.
+            "message.max.bytes": OUTPUT_RECORD_BYTES_MAX,
+            "compression.type": "zstd",
             "log_level": 0,
         }
     )

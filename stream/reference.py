@@ -150,7 +150,10 @@ def _dead_letters() -> Iterator[str]:
     yield (
         "Once the cause is mended, `account-health dead-letters redrive --reason R` sends them again to the topic that "
         "they came from, each once, however often it is run and wherever it is interrupted: key and value unchanged, "
-        f"the header `{REDRIVEN_FROM_HEADER}` naming the dead letter as topic/partition/offset."
+        f"the header `{REDRIVEN_FROM_HEADER}` naming the dead letter as topic/partition/offset. How far it has come "
+        "is an offset of a consumer group, which brokers forget when no redrive of that reason ran for "
+        "`offsets.retention.minutes`, by default seven days: a later one is told with `--from` where to begin, or "
+        "sends all that are kept once more."
     )
     yield ""
     yield "## Reasons"

@@ -19,7 +19,7 @@ from stream.cli import app
 from stream.handling import partition_of
 from stream.headers import REDRIVEN_FROM_HEADER, DeadLetterHeader
 from stream.settings import Settings, load_settings
-from stream.topics import redrive_id
+from stream.topics import OUTPUT_RECORD_BYTES_MAX, redrive_id
 from tests.operators.staged import Event, event, order
 from tests.support.broker import KafkaBroker, guard
 from tests.support.deployment import Deploy, Deployment
@@ -168,6 +168,26 @@ def test_what_cannot_be_sent_is_counted(variables: dict[str, str], settings: Set
     assert told[1].startswith("2 not sent: they were too large")
     assert told[2].startswith("3 not sent: they came from topics")
     assert _redriven(settings) == {}
+
+
+def test_a_letter_that_came_in_compressed_is_sent_again(variables: dict[str, str], settings: Settings) -> None:
+    """As it is, it is more than an input takes, and than a client sends unless it is told to."""
+    value = b'{"note":"%s"}' % (b"late " * 300_000)
+    told = {
+        DeadLetterHeader.REASON: "missing_rate",
+        DeadLetterHeader.DETAIL: "no rate",
+        DeadLetterHeader.TOPIC: settings.topics.orders,
+        DeadLetterHeader.PARTITION: "0",
+        DeadLetterHeader.OFFSET: "0",
+        DeadLetterHeader.TIMESTAMP_MS: "1000",
+    }
+    producer = Producer({"bootstrap.servers": settings.bootstrap_servers, "message.max.bytes": OUTPUT_RECORD_BYTES_MAX})
+    producer.produce(settings.topics.dead_letters, value, b"A", headers=list(told.items()))
+    assert producer.flush(FLUSH_TIMEOUT_S) == 0
+
+    assert _run(variables, "redrive", "--reason", "missing_rate") == f"1 sent to {settings.topics.orders}\n"
+
+    assert [one.value() for one in read_topic(settings, settings.topics.orders, PARTITIONS)] == [value]
 
 
 def test_letters_before_a_moment_are_passed_over(variables: dict[str, str], settings: Settings) -> None:
