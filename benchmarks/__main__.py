@@ -24,6 +24,7 @@ SCENARIOS: Final[dict[str, Scenario]] = {
     "evaluation": evaluation.scenario,
     "stages": stages.scenario,
     "latency": latency.scenario,
+    "latency_compiled": latency.scenario_compiled,
     "restore": restore.scenario,
     "day_turn": turn.scenario,
     "commits": growth.commits,

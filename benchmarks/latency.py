@@ -15,6 +15,7 @@ import msgspec
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from benchmarks.broker import PARTITIONS
+from benchmarks.catalogue import compile_core
 from benchmarks.stand import Stand
 from benchmarks.workers import Worker
 
@@ -78,9 +79,19 @@ class Reader:
 
 def scenario(stand: Stand, scale: float, rate: int) -> dict[str, Any]:
     """Measure the latency under each load."""
+    return _measure(stand, scale, rate, Worker(stand.bootstrap_servers, _PREFIX, "latency"))
+
+
+def scenario_compiled(stand: Stand, scale: float, rate: int) -> dict[str, Any]:
+    """Measure it under the same loads with the core compiled."""
+    return _measure(stand, scale, rate, Worker(stand.bootstrap_servers, _PREFIX, "latency-compiled", compile_core()))
+
+
+def _measure(stand: Stand, scale: float, rate: int, one: Worker) -> dict[str, Any]:
+    stand.topics.remove({f"{_PREFIX}orders"})
     stand.make_our_topics(_PREFIX, PARTITIONS)
     results: dict[str, Any] = {"top_rate": rate, "unit": "milliseconds"}
-    with Worker(stand.bootstrap_servers, _PREFIX, "latency") as worker:
+    with one as worker:
         worker.wait_until_ready()
         reader = Reader(stand.bootstrap_servers)
         for load in LOADS:

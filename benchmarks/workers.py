@@ -7,6 +7,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
@@ -19,9 +20,17 @@ _READY_SECONDS: Final = 300.0
 
 
 class Worker:
-    """The command `account-health worker` with the default policy and settings, but for a port of its own."""
+    """The command `account-health worker` with the default policy and settings, but for a port of its own.
 
-    def __init__(self, bootstrap_servers: str, topic_prefix: str, application_id: str) -> None:
+    Args:
+        bootstrap_servers: of the broker.
+        topic_prefix: of its topics.
+        application_id: its name.
+        release: the folder whose packages it runs; these sources if nothing else is said.
+    """
+
+    def __init__(self, bootstrap_servers: str, topic_prefix: str, application_id: str, release: Path = ROOT) -> None:
+        self._release = release
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self._port = probe.getsockname()[1]
@@ -38,7 +47,7 @@ class Worker:
         return self._process.pid
 
     def __enter__(self) -> Self:
-        self._process = subprocess.Popen(COMMAND, cwd=ROOT, env=self._environment)
+        self._process = subprocess.Popen(COMMAND, cwd=self._release, env=self._environment)
         return self
 
     def __exit__(
