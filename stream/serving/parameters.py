@@ -40,7 +40,8 @@ class AccountParameters(BaseModel):
     """Beginning of the name or of its second word, without regard to case and accents; or a whole account id. What is
     found is in the order of names."""
     sort: Sort | None = None
-    """By revenue, or by name beside a search, when it is not said; by value lost only with `churn_level=lost`."""
+    """By revenue, or by name beside a search, when it is not said; by value lost only with `churn_level=lost`.
+    Accounts without the figure come last in either direction; the score of one that never ordered counts as none."""
     descending: bool | None = None
     """Largest first, names in ascending order, when it is not said."""
     limit: int = Field(50, ge=1, le=LIMIT_MAX)
