@@ -166,7 +166,7 @@ def test_a_form_that_is_none_of_ours_is_refused(locked_console: Api) -> None:
 def test_a_form_that_does_not_come_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever opens connections and sends nothing over them holds each of them for some seconds only."""
     monkeypatch.setattr("stream.console.signing._BODY_SECONDS_MAX", 0.01)
-    services = _services(READ_KEY)
+    services = _services(f"crm:{READ_KEY}")
     signing = Signing(Sessions(services.settings, services.reader), admission=None)  # type: ignore[arg-type]  # not asked
 
     async def asked() -> Response:
