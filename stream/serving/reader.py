@@ -24,7 +24,7 @@ from stream.serving.queries import AccountQuery, decode_cursor, encode_cursor
 from stream.serving.results import AccountDetail, AccountPage, Change, ChangePage, ChurnMonths, Portfolio, ViewStatus
 from stream.serving.rows import CHANGE_ADAPTER, Stored, detail_of, stored_of
 from stream.serving.sample import SECONDS_MAX, Sampled, Sampler
-from stream.serving.searches import SCANNED_MIN, Searches
+from stream.serving.searches import Searches
 from stream.view import keys as names
 from stream.view.arrangement import Dimension, Sort
 from stream.view.entry import fold, order_of, read_name_member
@@ -259,14 +259,13 @@ class ViewReader:
 
     async def _found(self, keys: Keys, query: AccountQuery, totals: Totals, after: bytes | None) -> Found:
         """Find the accounts of a page, or remember them."""
-        asked = keys.build, query.fingerprint, query.limit, after
-        found = self._searches.recall(asked)
-        if found is None:
-            walk = Walk(self._client, keys, query, totals, after)
-            found = await walk.page()
-            if walk.scanned >= SCANNED_MIN:
-                self._searches.remember(asked, found)
-        return found
+
+        async def search() -> tuple[Found, int]:
+            async with self._asking.available():
+                walk = Walk(self._client, keys, query, totals, after)
+                return await walk.page(), walk.scanned
+
+        return await self._searches.find((keys.build, query.fingerprint, query.limit, after), search)
 
     async def _gathered(
         self, keys: Keys, query: AccountQuery, dimension: Dimension, after: bytes | None

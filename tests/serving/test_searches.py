@@ -6,6 +6,8 @@ import pytest
 import redis.asyncio
 
 from stream.serving import listing, reader, searches
+from stream.serving.errors import ViewUnavailableError
+from stream.serving.listing import Found
 from stream.serving.queries import AccountQuery
 from stream.serving.reader import ViewReader
 from stream.view.arrangement import Dimension, Sort
@@ -62,7 +64,7 @@ def test_a_long_search_is_remembered_and_what_it_tells_is_as_of_now(
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(reader, "GATHERED_MAX", 0)
-        patch.setattr(reader, "SCANNED_MIN", 0)
+        patch.setattr(searches, "SCANNED_MIN", 0)
         patch.setattr(searches, "REMEMBERED_SECONDS", remembered)
 
         first, then = asyncio.run(twice())
@@ -70,3 +72,48 @@ def test_a_long_search_is_remembered_and_what_it_tells_is_as_of_now(
     assert first == ["B", "C", "D"]
     assert sorted(one for one, _ in then) == expected
     assert dict(then)["B"] == 60.0
+
+
+async def searching(*waiting: str, fails: bool = False) -> tuple[int, list[object]]:
+    """Ask for the same several times while it is searched; who is impatient gives up. Returns how often and what."""
+    made, begun, go = 0, asyncio.Event(), asyncio.Event()
+    kept = searches.Searches()
+
+    async def search() -> tuple[Found, int]:
+        nonlocal made
+        made += 1
+        begun.set()
+        await go.wait()
+        if fails:
+            raise ViewUnavailableError("gone")
+        return Found([b"1"], None), 0
+
+    tasks = [asyncio.create_task(kept.find("asked", search)) for _ in waiting]
+    await begun.wait()
+    for task, mood in zip(tasks, waiting, strict=True):
+        if mood == "impatient":
+            task.cancel()
+    go.set()
+    told: list[object] = [*await asyncio.gather(*tasks, return_exceptions=True)]
+    told.append(await asyncio.gather(kept.find("asked", search), return_exceptions=True))
+    return made, told
+
+
+def test_the_same_search_is_made_once_at_a_time() -> None:
+    """Whoever asks while it goes on is told what it finds, also when the first one gave up; later it is made again."""
+    made, (first, second, third, later) = asyncio.run(searching("impatient", "patient", "patient"))
+
+    assert made == 2
+    assert isinstance(first, asyncio.CancelledError)
+    assert second == third == Found([b"1"], None)
+    assert later == [Found([b"1"], None)]
+
+
+def test_a_search_that_fails_fails_for_all_who_wait_and_is_made_again() -> None:
+    """It is not remembered."""
+    made, (*told, later) = asyncio.run(searching("patient", "patient", fails=True))
+
+    assert made == 2
+    assert [type(one) for one in told] == [ViewUnavailableError] * 2
+    assert isinstance(later, list)
+    assert isinstance(later[0], ViewUnavailableError)
