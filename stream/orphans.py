@@ -20,6 +20,8 @@ from stream.topics import group_id
 _log = logging.getLogger(__name__)
 _LOOKS_A_SESSION: Final = 3
 """So that what a dead member leaves behind waits as long for its owner, at most, whichever way it died."""
+_PATIENCE_MAX: Final = 64
+"""Times as long as at first: between two looks once asking has not helped again and again."""
 _MS: Final = 1000
 
 
@@ -41,12 +43,13 @@ class Orphans:
         self._look_at_seconds = time.monotonic() + self._every_seconds
         self._answer: Future[ConsumerGroupDescription] | None = None
         self._seen: list[int] = []
+        self._patience = 1
 
     def found(self) -> list[int]:
         """Give the partitions that this member is to ask for, if there are any.
 
         Two looks in a row must agree: a group that has just become stable may be about to go on. One member asks for
-        all, the first by name.
+        all, by giving up what it has: the one that has least. What asking does not mend is asked for ever less often.
         """
         if self._answer is None:
             if time.monotonic() >= self._look_at_seconds:
@@ -56,25 +59,29 @@ class Orphans:
         if not self._answer.done():
             return []
         answer, self._answer = self._answer, None
-        self._look_at_seconds = time.monotonic() + self._every_seconds
         try:
             seen = self._without_owner(answer.result())
         except KafkaException as error:
             # What the brokers cannot say now, they are asked again.
             _log.debug("the group cannot be looked at: %s", error)
             seen = []
-        before, self._seen = self._seen, seen
-        return seen if seen == before else []
+        asks = bool(seen) and seen == self._seen
+        # Whoever has asked looks twice again.
+        self._seen = [] if asks else seen
+        self._patience = min(_PATIENCE_MAX, 2 * self._patience) if asks else self._patience if seen else 1
+        self._look_at_seconds = time.monotonic() + self._patience * self._every_seconds
+        return seen if asks else []
 
     def _without_owner(self, group: ConsumerGroupDescription) -> list[int]:
         if group.state != ConsumerGroupState.STABLE:
             return []
-        if self._instance_id != min((one.group_instance_id or "" for one in group.members), default=""):
-            return []
         held = {
-            one.partition
+            member.member_id: [one.partition for one in member.assignment.topic_partitions if one.topic == self._topic]
             for member in group.members
-            for one in member.assignment.topic_partitions
-            if one.topic == self._topic
         }
-        return sorted(set(range(self._partitions)) - held)
+        # Strangers, who may be members too, ask for nothing: workers call themselves by one name twice.
+        workers = [one for one in group.members if one.client_id and one.client_id == one.group_instance_id]
+        least = min(workers, key=lambda one: (len(held[one.member_id]), one.client_id), default=None)
+        if least is None or least.group_instance_id != self._instance_id:
+            return []
+        return sorted(set(range(self._partitions)) - {one for found in held.values() for one in found})

@@ -84,7 +84,6 @@ class Poller:
         self._assignments: dict[int, int] = {}
         self._lag_at_seconds = 0.0
         self._orphans: Orphans | None = None
-        self._by_pattern = False
         # Polls that the loop may still be behind by.
         self._ahead = threading.Semaphore(_POLLS_AHEAD)
         self._consumer = Consumer(
@@ -197,16 +196,16 @@ class Poller:
             self._tell(self._owner.on_end, self._input(name), partition)
         self._tell_ends()
         if self._orphans is not None and (orphans := self._orphans.found()):
-            _log.warning("nobody holds partitions %s: asking for a rebalance", orphans)
-            self._by_pattern = not self._by_pattern
+            _log.warning("nobody holds partitions %s: joining again, so that the group deals anew", orphans)
+            # The client joins again for no less: of a subscription that comes to the same topics it makes nothing.
+            self._consumer.unsubscribe()
             self._subscribe()
         self._tell(self._ahead.release)
 
     def _subscribe(self) -> None:
-        """Join the group, or join it again: the client does that for no less than another subscription."""
-        name = self._names.orders
-        topics = ["^" + name.replace(".", "[.]") + "$" if self._by_pattern else name]
-        self._consumer.subscribe(topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost)
+        self._consumer.subscribe(
+            [self._names.orders], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
+        )
 
     def _without_events(self, messages: list[Message], ended: set[tuple[str, int]]) -> list[Message]:
         """Give the records among what was fetched, and note which partitions end behind them."""

@@ -1,0 +1,116 @@
+"""The poll thread as a member of a group, on a real broker."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from confluent_kafka import Consumer
+
+from stream.poller import Poller
+from stream.settings import Settings
+from stream.topics import group_id
+from tests.support.broker import KafkaBroker
+from tests.support.deployment import PARTITIONS, Deployment
+from tests.support.polling import eventually
+
+
+class Owner:
+    """Holds what the group gives, and hears nothing else."""
+
+    def __init__(self) -> None:
+        self.held: set[int] = set()
+        self.failures: list[str] = []
+
+    def on_assigned(self, partitions: list[int], _: int) -> None:
+        """Hold them at once."""
+        self.held.update(partitions)
+
+    async def on_revoked(self, partitions: list[int]) -> None:
+        """Give them back at once."""
+        self.held.difference_update(partitions)
+
+    def fail(self, reason: str) -> None:
+        """Note it."""
+        self.failures.append(reason)
+
+    def __getattr__(self, _: str) -> Any:
+        return lambda *_: None
+
+
+@contextmanager
+def running_loop() -> Iterator[asyncio.AbstractEventLoop]:
+    """Run an event loop beside the test."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    try:
+        yield loop
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+@contextmanager
+def other_member(settings: Settings) -> Iterator[list[int]]:
+    """Let a worker as the group sees it be a member too; tells how often the group was dealt anew."""
+    dealt, ended = [0], threading.Event()
+    member = Consumer(
+        {
+            "bootstrap.servers": settings.bootstrap_servers,
+            "group.id": group_id(settings.application_id),
+            "group.instance.id": "other",
+            "client.id": "other",
+            "partition.assignment.strategy": "cooperative-sticky",
+            "enable.auto.commit": False,
+            "heartbeat.interval.ms": 200,
+        }
+    )
+
+    def assigned(*_: Any) -> None:
+        dealt[0] += 1
+
+    def run() -> None:
+        member.subscribe([settings.topics.orders], on_assign=assigned)
+        while not ended.is_set():
+            member.poll(0.05)
+        member.close()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield dealt
+    finally:
+        ended.set()
+        thread.join()
+
+
+def test_a_group_deals_anew_as_often_as_it_is_asked_to(kafka: KafkaBroker, tmp_path: Path) -> None:
+    """Joining again is no change of the subscription, of which the client would make nothing the second time."""
+    owner, orphans = Owner(), list[int]()
+
+    def found() -> list[int]:
+        return [orphans.pop()] if orphans else []
+
+    with (
+        Deployment(kafka.bootstrap_servers, tmp_path, instance_id="this").create_topics() as deployment,
+        running_loop() as loop,
+        other_member(deployment.settings) as dealt,
+    ):
+        poller = Poller(deployment.settings, owner, loop)
+        eventually(lambda: dealt[0], "the other one is a member")
+        poller.start()
+        eventually(lambda: len(owner.held) == PARTITIONS // 2, "both have their part")
+        poller._orphans = SimpleNamespace(found=found)  # type: ignore[assignment]  # finds what it is told
+        for _ in range(3):
+            before = dealt[0]
+            orphans.append(0)
+            eventually(lambda before=before: dealt[0] > before, "the group deals anew")  # type: ignore[misc]  # bound now
+            eventually(lambda: len(owner.held) == PARTITIONS // 2, "it has its part again")
+        assert asyncio.run(poller.stop(30))
+
+    assert owner.failures == []
