@@ -72,7 +72,18 @@ def classes_of(state: AccountState, evaluation: Evaluation, context: Context) ->
 
 def windows_of(state: AccountState, as_of_day: int, context: Context) -> dict[str, WindowFigures]:
     """Sum every window of the policy as of a day."""
-    return {str(days): _window(state, as_of_day, days, context) for days in context.window_days}
+    first_days = state.days[:1] + [one.day for one in state.support_days[:1]]
+    first_day = min(first_days, default=as_of_day)
+    shown: dict[str, WindowFigures] = {}
+    figures: WindowFigures | None = None
+    start_day = as_of_day
+    for days in context.window_days:
+        # They ascend: behind one that holds everything the longer ones are the same.
+        if figures is None or start_day > first_day:
+            figures = _window(state, as_of_day, days, context)
+        start_day = as_of_day - days + 1
+        shown[str(days)] = figures
+    return shown
 
 
 def _window(state: AccountState, as_of_day: int, days: int, context: Context) -> WindowFigures:
