@@ -8,10 +8,12 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from confluent_kafka import Consumer
+import pytest
+from confluent_kafka import Consumer, ConsumerGroupState, TopicPartition
 
+from stream.orphans import Orphans
 from stream.poller import Poller
-from stream.settings import Settings
+from stream.settings import Settings, load_settings
 from stream.topics import group_id
 from tests.support.broker import KafkaBroker
 from tests.support.deployment import PARTITIONS, Deployment
@@ -114,3 +116,45 @@ def test_a_group_deals_anew_as_often_as_it_is_asked_to(kafka: KafkaBroker, tmp_p
         assert asyncio.run(poller.stop(30))
 
     assert owner.failures == []
+
+
+def described(**members: list[int]) -> Any:
+    """Describe a stable group: who holds which partitions; who is no worker has no name of its own."""
+    return SimpleNamespace(
+        state=ConsumerGroupState.STABLE,
+        members=[
+            SimpleNamespace(
+                member_id=f"{name}-1",
+                client_id=name,
+                group_instance_id=None if name == "stranger" else name,
+                assignment=SimpleNamespace(topic_partitions=[TopicPartition("t.orders", one) for one in held]),
+            )
+            for name, held in members.items()
+        ],
+    )
+
+
+@pytest.mark.parametrize(
+    ("members", "asked_for"),
+    [
+        ({"this": [0, 1], "other": [2, 3]}, []),
+        ({"this": [0], "other": [2, 3]}, [1]),
+        ({"this": [0, 1], "other": [3]}, []),
+        ({"this": [0], "that": [1]}, []),
+        ({"this": [0], "zeta": [1]}, [2, 3]),
+        ({"this": [0], "other": [2, 3], "stranger": []}, [1]),
+        ({"other": [2, 3], "stranger": []}, []),
+    ],
+    ids=["all held", "has least", "has more", "second by name", "first by name", "beside a stranger", "not a member"],
+)
+def test_one_worker_asks_for_what_nobody_holds(members: dict[str, list[int]], asked_for: list[int]) -> None:
+    """The one that loses least by it, and a stranger, who never asks, is not waited for."""
+    settings = load_settings(
+        {
+            "ACCOUNT_HEALTH_BOOTSTRAP_SERVERS": "127.0.0.1:1",
+            "ACCOUNT_HEALTH_INSTANCE_ID": "this",
+            "ACCOUNT_HEALTH_TOPIC_PREFIX": "t.",
+        }
+    )
+
+    assert Orphans(settings, partitions=4)._without_owner(described(**members)) == asked_for
