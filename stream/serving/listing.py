@@ -27,10 +27,10 @@ SCANNED_MAX: Final = 40_000
 """Members of ordered sets that are looked at for one page, at most; the page then ends with a cursor."""
 SLICE_FIRST: Final = 4
 """Members that are read of a cell at first, at least: of many cells, few hold what is next."""
-_SLICE_GROWTH: Final = 3
-_MORE: Final = 1.5
+_SLICE_GROWTH: Final = 4
+_MORE: Final = 2
 """Than are likely to be looked at, are read at first: what is read in vain costs less than to ask again."""
-_SLICE_MAX: Final = 1024
+_SLICE_MAX: Final = 4096
 _LOWEST, _HIGHEST = b"-", b"+"
 
 Filters = Mapping[Dimension, frozenset[str]]
