@@ -20,7 +20,9 @@ class Erasures:
         """Learn from a snapshot, or from its deletion."""
         pairs: list[Any] = list(message.headers() or [])
         key = message.key()
-        incarnation = next((int(value) for name, value in pairs if name == Header.CE_INCARNATION), 0)
+        told = next((value for name, value in pairs if name == Header.CE_INCARNATION), None)
+        # What somebody else wrote there tells of no erasure, and ends no delivery.
+        incarnation = int(told) if told is not None and told.isdigit() else 0
         if key is not None and incarnation > 0:
             self._least[key] = incarnation
 
