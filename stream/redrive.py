@@ -29,6 +29,13 @@ _BATCH_RECORDS: Final = 500
 _BATCH_BYTES: Final = 8 * 1_048_576
 _TIMEOUT_SECONDS: Final = 30.0
 _RETRY_SECONDS: Final = 0.1
+_REMEMBERED_DAYS: Final = 7
+"""How long brokers keep a position that nobody moves (`offsets.retention.minutes`), unless they are set otherwise."""
+_DAY_MS: Final = 86_400_000
+
+
+class PositionForgottenError(RuntimeError):
+    """Nobody can tell whether letters were sent again already."""
 
 
 def kept(settings: Settings, cluster: Cluster) -> tuple[dict[int, int], dict[int, int]]:
@@ -134,6 +141,7 @@ class Redrive:
         name = redrive_id(settings.application_id, reason)
         # The end is as of now: what is refused again meanwhile is for another run.
         self._starts, self._ends = kept(settings, cluster)
+        self._remembered: set[int] = set()
         self._producer = None if dry_run else _producer(settings, name)
         self._consumer = Consumer(
             {
@@ -157,7 +165,7 @@ class Redrive:
     ) -> None:
         self.close()
 
-    def run(self, from_ms: int = 0) -> Redriven:
+    def run(self, from_ms: int | None = None) -> Redriven:
         """Send all that was refused before now and is not sent yet.
 
         Args:
@@ -165,12 +173,15 @@ class Redrive:
 
         Raises:
             KafkaException: if it cannot be sent; what was sent before stays so, and is not sent again.
+            PositionForgottenError: if there are letters that an earlier run may have sent, and no moment was given.
             ReadingError: if a topic cannot be read.
         """
         if self._producer is not None:
             # First of all: ends what an interrupted run has left open, so that the position is the last word.
             self._producer.init_transactions(_TIMEOUT_SECONDS)
         starts = self._positions()
+        if from_ms is None:
+            self._check_remembered(starts)
         newest = self._newest_profiles(starts)
         done = Redriven()
         positions = dict(starts)
@@ -180,7 +191,7 @@ class Redrive:
             positions[letter.partition] = letter.offset + 1
             if letter.reason != self._reason:
                 continue
-            if letter.written_ms < from_ms:
+            if from_ms is not None and letter.written_ms < from_ms:
                 done.passed_over += 1
             elif self._may_send(letter, newest, done):
                 batch.append(letter)
@@ -211,7 +222,21 @@ class Redrive:
             if one.error is not None:
                 raise KafkaException(one.error)
             positions[one.partition] = max(self._starts[one.partition], one.offset)
+            if one.offset >= 0:
+                self._remembered.add(one.partition)
         return positions
+
+    def _check_remembered(self, starts: dict[int, int]) -> None:
+        """Refuse letters so old that brokers may have forgotten a run that sent them."""
+        unknown = {one: end for one, end in self._ends.items() if one not in self._remembered}
+        oldest_ms = time.time_ns() // 1_000_000 - _REMEMBERED_DAYS * _DAY_MS
+        for letter in dead_letters(self._settings, starts, unknown):
+            if letter.reason == self._reason and letter.written_ms < oldest_ms:
+                raise PositionForgottenError(
+                    f"there are letters that were refused more than {_REMEMBERED_DAYS} days ago, and the brokers "
+                    "remember no earlier redrive of them, which they may have forgotten: say with --from TIME from "
+                    "which moment on they are to be sent"
+                )
 
     def _may_send(self, letter: DeadLetter, newest: dict[bytes, tuple[int, int]], done: Redriven) -> bool:
         topic = self._settings.topics.input_of(letter.topic)

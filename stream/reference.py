@@ -152,8 +152,8 @@ def _dead_letters() -> Iterator[str]:
         "they came from, each once, however often it is run and wherever it is interrupted: key and value unchanged, "
         f"the header `{REDRIVEN_FROM_HEADER}` naming the dead letter as topic/partition/offset. How far it has come "
         "is an offset of a consumer group, which brokers forget when no redrive of that reason ran for "
-        "`offsets.retention.minutes`, by default seven days: a later one is told with `--from` where to begin, or "
-        "sends all that are kept once more."
+        "`offsets.retention.minutes`, by default seven days: where there are older letters and no position, it asks "
+        "for `--from`, the moment from which on they are to be sent."
     )
     yield ""
     yield "## Reasons"

@@ -14,7 +14,7 @@ from models.fields import epoch_ms, from_epoch_ms
 from models.reasons import RefusalReason
 from stream.cli.shell import EXIT_USAGE, errors_as_text, fail, settings_or_exit
 from stream.cluster import Cluster
-from stream.redrive import DeadLetter, Redrive, Redriven, dead_letters, kept
+from stream.redrive import DeadLetter, PositionForgottenError, Redrive, Redriven, dead_letters, kept
 from stream.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, help="List refused records, and send them again.")
@@ -72,7 +72,10 @@ def redrive(
     settings = settings_or_exit()
     from_ms = _moment(from_)
     with errors_as_text(settings), Redrive(settings, Cluster(settings), reason, dry_run=dry_run) as one:
-        done = one.run(from_ms)
+        try:
+            done = one.run(from_ms)
+        except PositionForgottenError as error:
+            fail(str(error), EXIT_USAGE)
     for line in _summary(done, dry_run=dry_run):
         print(line)
 
@@ -82,9 +85,9 @@ def _letters(settings: Settings, reason: RefusalReason | None) -> Iterator[DeadL
     return (one for one in letters if reason is None or one.reason == reason)
 
 
-def _moment(text: str | None) -> int:
+def _moment(text: str | None) -> int | None:
     if text is None:
-        return 0
+        return None
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:

@@ -3,6 +3,7 @@
 import json
 import signal
 import subprocess
+import time
 import uuid
 from collections import Counter
 from collections.abc import Mapping
@@ -68,7 +69,7 @@ def _produce(settings: Settings, topic: str, value: bytes, key: bytes, partition
     assert producer.flush(FLUSH_TIMEOUT_S) == 0
 
 
-def _letters(settings: Settings, count: int, *, topic: str | None = None, **headers: str) -> None:
+def _letters(settings: Settings, count: int, *, topic: str | None = None, refused_ms: int = 0, **headers: str) -> None:
     """Write dead letters of accounts A-0, A-1 and so on as a worker does, numbered by the offsets they came from."""
     producer = Producer({"bootstrap.servers": settings.bootstrap_servers, "partitioner": "murmur2_random"})
     for number in range(count):
@@ -83,7 +84,7 @@ def _letters(settings: Settings, count: int, *, topic: str | None = None, **head
         }
         key = f"A-{number}".encode()
         pairs: list[tuple[str, str | bytes | None]] = list(told.items())
-        producer.produce(settings.topics.dead_letters, b"value %d" % number, key, headers=pairs)
+        producer.produce(settings.topics.dead_letters, b"value %d" % number, key, headers=pairs, timestamp=refused_ms)
     assert producer.flush(FLUSH_TIMEOUT_S) == 0
 
 
@@ -201,6 +202,23 @@ def test_letters_before_a_moment_are_passed_over(variables: dict[str, str], sett
 
     assert told.splitlines() == ["nothing to send", "2 not sent: they were refused before the time given"]
     assert wrong.exit_code == 2
+
+
+def test_letters_that_may_have_been_sent_long_ago_are_not_sent_unasked(
+    variables: dict[str, str], settings: Settings
+) -> None:
+    """After seven days brokers may have forgotten a redrive: who knows better says from when on."""
+    eight_days_ago_ms = time.time_ns() // 1_000_000 - 8 * 86_400_000
+    _letters(settings, 2, refused_ms=eight_days_ago_ms)
+
+    refused = CliRunner().invoke(app, ["dead-letters", "redrive", "--reason", "missing_rate"], env=variables)
+    told = _run(variables, "redrive", "--reason", "missing_rate", "--from", "2000-01-01T00:00:00Z")
+    again = _run(variables, "redrive", "--reason", "missing_rate")
+
+    assert refused.exit_code == 2
+    assert "--from" in refused.output
+    assert told.splitlines() == [f"2 sent to {settings.topics.orders}"]
+    assert again.splitlines() == ["nothing to send"]
 
 
 def test_an_older_profile_does_not_replace_a_newer(variables: dict[str, str], settings: Settings) -> None:
