@@ -178,7 +178,10 @@ class Poller:
         self._wait_for_the_loop()
         while not self._commands.empty():
             self._commands.get()()
-        self.group_metadata = self._consumer.consumer_group_metadata()
+        if self._consumer.memberid():
+            # Who is no member any more keeps the generation that it was of: with none, a group that has just become
+            # empty would take its offsets.
+            self.group_metadata = self._consumer.consumer_group_metadata()
         found: dict[tuple[str, int], list[Message]] = {}
         ended: set[tuple[str, int]] = set()
         messages = fetch(self._consumer, _POLL_RECORDS, _POLL_SECONDS)
