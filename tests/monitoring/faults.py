@@ -144,6 +144,7 @@ class Stage:
         watch.add(self._delivery, "delivery-business")
         for worker in (data, business):
             worker.wait_ready()
+        watch.wait_scraped("worker-data", "worker-business")
 
     def _disturb_readers(self) -> None:
         """Redis comes, and freezes; the broker answers only now and then; destinations take nothing all the time."""

@@ -40,6 +40,14 @@ class Watch:
         self._prometheus.scrape(self.targets)
         return worker
 
+    def wait_scraped(self, *jobs: str) -> None:
+        """Wait until their counters are known as they are now: nothing can be told of what was counted before."""
+        for job in jobs:
+            eventually(
+                lambda job=job: self._prometheus.query(f'account_health_events_total{{job="{job}"}}'),  # type: ignore[misc]  # bound at once
+                f"{job} is scraped",
+            )
+
     def wait(self, *alerts: str, timeout_s: float) -> None:
         """Wait until these alerts have fired, for so long at most: whoever asks for them says what is missing."""
         with suppress(TimeoutError):

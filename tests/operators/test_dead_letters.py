@@ -204,21 +204,15 @@ def test_letters_before_a_moment_are_passed_over(variables: dict[str, str], sett
     assert wrong.exit_code == 2
 
 
-def test_letters_that_may_have_been_sent_long_ago_are_not_sent_unasked(
-    variables: dict[str, str], settings: Settings
-) -> None:
+def test_letters_of_a_forgotten_redrive_are_not_sent_unasked(variables: dict[str, str], settings: Settings) -> None:
     """After seven days brokers may have forgotten a redrive: who knows better says from when on."""
-    eight_days_ago_ms = time.time_ns() // 1_000_000 - 8 * 86_400_000
-    _letters(settings, 2, refused_ms=eight_days_ago_ms)
+    _letters(settings, 2, refused_ms=time.time_ns() // 1_000_000 - 8 * 86_400_000)
 
     refused = CliRunner().invoke(app, ["dead-letters", "redrive", "--reason", "missing_rate"], env=variables)
     told = _run(variables, "redrive", "--reason", "missing_rate", "--from", "2000-01-01T00:00:00Z")
-    again = _run(variables, "redrive", "--reason", "missing_rate")
 
-    assert refused.exit_code == 2
-    assert "--from" in refused.output
+    assert (refused.exit_code, "--from" in refused.output) == (2, True)
     assert told.splitlines() == [f"2 sent to {settings.topics.orders}"]
-    assert again.splitlines() == ["nothing to send"]
 
 
 def test_an_older_profile_does_not_replace_a_newer(variables: dict[str, str], settings: Settings) -> None:

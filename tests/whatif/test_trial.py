@@ -17,7 +17,6 @@ from stream.replay import SNAPSHOTS_FILE, Replay
 from stream.serving.errors import TrialRefusedError
 from stream.serving.sample import Sampled, sampled_of
 from stream.serving.trial import PolicyTrial, TrialLimit, TrialResult, trial_of, tried
-from stream.view.packing import pack
 
 NO_MEMORY: Final = {"enter": 66, "leave": 66}, {"enter": 50, "leave": 50}, {"enter": 25, "leave": 25}
 HELD: Final = read_policy(
@@ -51,11 +50,11 @@ TRIALS: Final[dict[str, dict[str, Any]]] = {
 
 @pytest.fixture(scope="module")
 def sample(events: list[Path]) -> list[Sampled]:
-    """The snapshots under the policy that is held, as the view holds them."""
+    """The snapshots under the policy that is held."""
     with tempfile.TemporaryDirectory() as name:
         Replay(Context(HELD), LATEST_MS, UNTIL, 4).run(events, Path(name), lambda _: None)
         lines = (Path(name) / SNAPSHOTS_FILE).read_bytes().splitlines()
-    return [sampled_of(pack(line), HELD.scorecard.rating_days) for line in lines]
+    return [sampled_of(line, HELD.scorecard.rating_days) for line in lines]
 
 
 @pytest.fixture(scope="module")
