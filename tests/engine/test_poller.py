@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from confluent_kafka import Consumer, ConsumerGroupState, TopicPartition
+from confluent_kafka import Consumer
 
 from stream.orphans import Orphans
 from stream.poller import Poller
@@ -118,20 +118,20 @@ def test_a_group_deals_anew_as_often_as_it_is_asked_to(kafka: KafkaBroker, tmp_p
     assert owner.failures == []
 
 
-def described(**members: list[int]) -> Any:
+def described(**members: list[int]) -> dict[str, Any]:
     """Describe a stable group: who holds which partitions; who is no worker has no name of its own."""
-    return SimpleNamespace(
-        state=ConsumerGroupState.STABLE,
-        members=[
-            SimpleNamespace(
-                member_id=f"{name}-1",
-                client_id=name,
-                group_instance_id=None if name == "stranger" else name,
-                assignment=SimpleNamespace(topic_partitions=[TopicPartition("t.orders", one) for one in held]),
-            )
+    return {
+        "group_state": "Stable",
+        "members": [
+            {
+                "member_id": f"{name}-1",
+                "client_id": name,
+                "group_instance_id": None if name == "stranger" else name,
+                "member_assignment": {"assigned_partitions": [{"topic": "t.orders", "partitions": held}]},
+            }
             for name, held in members.items()
         ],
-    )
+    }
 
 
 @pytest.mark.parametrize(
