@@ -63,6 +63,8 @@ _SETTINGS: Final[Mapping[str, str | int]] = {
     "broker.heartbeat.interval.ms": 500,
     # records that were deleted are not back when the broker was killed soon after
     "log.flush.start.offset.checkpoint.interval.ms": 1000,
+    # A broker begins with that half a minute after its start: what is killed before brings trimmed records back.
+    "log.initial.task.delay.ms": 1000,
     # small
     "num.network.threads": 2,
     "num.io.threads": 4,
