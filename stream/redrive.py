@@ -9,14 +9,17 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import takewhile
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 
+import stamina
 from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
 
 from models.events import InputTopic
 from models.reasons import RefusalReason
 from models.wire import Refusal, parse
+from processors.context import DAY_MS
 from stream.cluster import COORDINATOR_MOVES, Cluster
 from stream.handling import partition_of
 from stream.headers import REDRIVEN_FROM_HEADER, DeadLetterHeader
@@ -28,14 +31,16 @@ from stream.topics import OUTPUT_RECORD_BYTES_MAX, redrive_id
 _BATCH_RECORDS: Final = 500
 _BATCH_BYTES: Final = 8 * 1_048_576
 _TIMEOUT_SECONDS: Final = 30.0
-_RETRY_SECONDS: Final = 0.1
 _REMEMBERED_DAYS: Final = 7
 """How long brokers keep a position that nobody moves (`offsets.retention.minutes`), unless they are set otherwise."""
-_DAY_MS: Final = 86_400_000
 
 
 class PositionForgottenError(RuntimeError):
     """Nobody can tell whether letters were sent again already."""
+
+
+def _has_no_coordinator(error: Exception) -> bool:
+    return isinstance(error, KafkaException) and error.args[0].code() in COORDINATOR_MOVES
 
 
 def kept(settings: Settings, cluster: Cluster) -> tuple[dict[int, int], dict[int, int]]:
@@ -141,7 +146,6 @@ class Redrive:
         name = redrive_id(settings.application_id, reason)
         # The end is as of now: what is refused again meanwhile is for another run.
         self._starts, self._ends = kept(settings, cluster)
-        self._remembered: set[int] = set()
         self._producer = None if dry_run else _producer(settings, name)
         self._consumer = Consumer(
             {
@@ -179,16 +183,17 @@ class Redrive:
         if self._producer is not None:
             # First of all: ends what an interrupted run has left open, so that the position is the last word.
             self._producer.init_transactions(_TIMEOUT_SECONDS)
-        starts = self._positions()
+        positions = self._positions()
+        starts = {one: max(first, positions[one] or 0) for one, first in self._starts.items()}
         if from_ms is None:
-            self._check_remembered(starts)
+            self._check_remembered({one: starts[one] for one, held in positions.items() if held is None})
         newest = self._newest_profiles(starts)
         done = Redriven()
-        positions = dict(starts)
+        reached = dict(starts)
         batch: list[DeadLetter] = []
         waiting_bytes = 0
         for letter in dead_letters(self._settings, starts, self._ends):
-            positions[letter.partition] = letter.offset + 1
+            reached[letter.partition] = letter.offset + 1
             if letter.reason != self._reason:
                 continue
             if from_ms is not None and letter.written_ms < from_ms:
@@ -197,7 +202,7 @@ class Redrive:
                 batch.append(letter)
             waiting_bytes += len(letter.value or b"")
             if len(batch) >= _BATCH_RECORDS or waiting_bytes >= _BATCH_BYTES:
-                self._send(batch, positions)
+                self._send(batch, reached)
                 batch.clear()
                 waiting_bytes = 0
         ended = {one: max(starts[one], end) for one, end in self._ends.items()}
@@ -205,38 +210,31 @@ class Redrive:
             self._send(batch, ended)
         return done
 
-    def _positions(self) -> dict[int, int]:
-        deadline = time.monotonic() + _TIMEOUT_SECONDS
-        while True:
-            try:
-                return self._committed()
-            except KafkaException as error:
-                if error.args[0].code() not in COORDINATOR_MOVES or time.monotonic() > deadline:
-                    raise
-            time.sleep(_RETRY_SECONDS)
-
-    def _committed(self) -> dict[int, int]:
-        asked = [TopicPartition(self._topic, one) for one in self._starts]
-        positions = {}
-        for one in self._consumer.committed(asked, timeout=_TIMEOUT_SECONDS):
+    @stamina.retry(on=_has_no_coordinator, attempts=None, timeout=_TIMEOUT_SECONDS, wait_max=1.0)
+    def _positions(self) -> dict[int, int | None]:
+        """Ask how far earlier runs have come; None where nobody remembers one."""
+        positions: dict[int, int | None] = {}
+        for one in self._consumer.committed(
+            [TopicPartition(self._topic, one) for one in self._starts], _TIMEOUT_SECONDS
+        ):
             if one.error is not None:
                 raise KafkaException(one.error)
-            positions[one.partition] = max(self._starts[one.partition], one.offset)
-            if one.offset >= 0:
-                self._remembered.add(one.partition)
+            positions[one.partition] = one.offset if one.offset >= 0 else None
         return positions
 
     def _check_remembered(self, starts: dict[int, int]) -> None:
         """Refuse letters so old that brokers may have forgotten a run that sent them."""
-        unknown = {one: end for one, end in self._ends.items() if one not in self._remembered}
-        oldest_ms = time.time_ns() // 1_000_000 - _REMEMBERED_DAYS * _DAY_MS
-        for letter in dead_letters(self._settings, starts, unknown):
-            if letter.reason == self._reason and letter.written_ms < oldest_ms:
-                raise PositionForgottenError(
-                    f"there are letters that were refused more than {_REMEMBERED_DAYS} days ago, and the brokers "
-                    "remember no earlier redrive of them, which they may have forgotten: say with --from TIME from "
-                    "which moment on they are to be sent"
-                )
+        oldest_ms = time.time_ns() // 1_000_000 - _REMEMBERED_DAYS * DAY_MS
+        for partition in starts:
+            # They stand in the order in which they were refused.
+            of_partition = dead_letters(self._settings, starts, {partition: self._ends[partition]})
+            for letter in takewhile(lambda one: one.written_ms < oldest_ms, of_partition):
+                if letter.reason == self._reason:
+                    raise PositionForgottenError(
+                        f"there are letters that were refused more than {_REMEMBERED_DAYS} days ago, and the brokers "
+                        "remember no earlier redrive of them, which they may have forgotten: say with --from TIME from "
+                        "which moment on they are to be sent"
+                    )
 
     def _may_send(self, letter: DeadLetter, newest: dict[bytes, tuple[int, int]], done: Redriven) -> bool:
         topic = self._settings.topics.input_of(letter.topic)
