@@ -179,6 +179,7 @@ _FIELDS: Final[dict[str, tuple[str, ...]]] = {
     "ordered_at": _TIMES,
     "amount": _NUMBERS,
     "cost": _NUMBERS,
+    # ISO 4217's own code for no currency is among them: well formed, and not to be known.
     "currency": ('"EUR"', '"USD"', '"JPY"', '"eur"', '"XXX"', '""', "null", "978"),
     "product_lines": _LINES,
     "note": ('"x"', '"\\ud800"', '"\\q"', "1e999", "NaN", "[" * 250 + "]" * 250, "01", '{"a":{"a":1}}', "9" * 3900),

@@ -174,6 +174,7 @@ def test_a_worker_that_ends_fails_the_demo_with_a_line(
 def test_a_policy_that_cannot_be_used_is_a_line(variables: Mapping[str, str], tmp_path: Path) -> None:
     """A wrong policy is told before anything starts."""
     policy = tmp_path / "policy.toml"
+    # ISO 4217's code for no currency: well formed, and nothing to report in.
     policy.write_text('reporting_currency = "XXX"\n')
 
     done = subprocess.run(

@@ -40,4 +40,5 @@ def eventually(
             raise TimeoutError(f"not within {timeout_s:g} s: {what}")
         if now > still_deadline:
             raise TimeoutError(f"nothing has changed for {still_s:g} s, and not yet: {what}")
+        # The one place that waits between two looks at a condition.
         time.sleep(interval_s)

@@ -141,6 +141,7 @@ def _not_utf8(draft: _Draft) -> Spoilt:
 
 
 def _unknown_currency(draft: _Draft) -> Spoilt:
+    # ISO 4217's own code for no currency is among them: well formed, and not to be known.
     code = draft.chance.choice(["XXX", "gbp", "EURO", "BTC", ""])
     return _in_currency(draft, code)
 
