@@ -184,6 +184,8 @@ def _compared(topic: Topic) -> Iterator[tuple[str, _Bound]]:
         case Cleanup.COMPACT:
             # What was erased has to be gone by then.
             yield "max.compaction.lag.ms", _Bound.AT_MOST
+            if topic.tells_of_erasures:
+                yield "delete.retention.ms", _Bound.AT_LEAST
     # A record of an input, refused, must fit among the dead letters with its headers.
     bound = _Bound.AT_MOST if topic.is_input else _Bound.AT_LEAST
     yield "max.message.bytes", bound

@@ -73,7 +73,9 @@ class Topic:
     segment_mib: int = 1024
     """Compaction leaves the newest segment alone: small ones keep what is restored short."""
     delete_retention_days: int = 1
-    """How long a reader may be away and still see that a key was deleted."""
+    """How long a reader may be away and still see that a key was deleted, at least."""
+    tells_of_erasures: bool = False
+    """Whether readers of the other outputs learn here whose events they may not use any more."""
     one_partition: bool = False
     """Whether it has one partition, whatever the inputs have."""
 
@@ -98,6 +100,11 @@ class Topic:
         days = retention.input_days if self.is_input else retention.output_days
         return "all" if days is None else f"{days} days at most"
 
+    def deletions_kept_days(self, retention: Retention) -> int:
+        """Return how long a deletion is kept: one that tells of an erasure outlives what it is about."""
+        erasable_days = retention.output_days if self.tells_of_erasures else 0
+        return max(self.delete_retention_days, erasable_days)
+
     def config(self, retention: Retention, replication_factor: int) -> dict[str, str]:
         """Return the topic's configuration in Kafka's names and units (milliseconds, bytes)."""
         bytes_max = INPUT_RECORD_BYTES_MAX if self.flow is Flow.IN else OUTPUT_RECORD_BYTES_MAX
@@ -113,7 +120,7 @@ class Topic:
                 # Without a longest lag, a value of a quiet partition survives its erasure for ever.
                 config["retention.ms"] = _FOREVER
                 config["max.compaction.lag.ms"] = _ms(retention.compaction_days)
-                config["delete.retention.ms"] = _ms(self.delete_retention_days)
+                config["delete.retention.ms"] = _ms(self.deletions_kept_days(retention))
                 config["min.cleanable.dirty.ratio"] = "0.1"
             case (Cleanup.DELETE, Flow.IN):
                 days = retention.input_days
@@ -167,6 +174,7 @@ SNAPSHOTS: Final = Topic(
     "The whole current health of each account; null when it was erased.",
     segment_mib=128,
     delete_retention_days=7,  # a view that is down over a long weekend still learns what was erased
+    tells_of_erasures=True,
 )
 PORTFOLIO: Final = Topic(
     "portfolio",

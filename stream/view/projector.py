@@ -26,11 +26,11 @@ BATCH_RECORDS: Final = 300
 """Written in one transaction, during which Redis answers nobody else."""
 _POLL_SECONDS: Final = 0.2
 _HEARTBEAT_SECONDS: Final = 2.0
+"""How often an idle view is said to be up to date."""
 _COUNT_SECONDS: Final = 1.0
 """How often the groups of accounts are handed to the metrics."""
-"""How often an idle view is said to be up to date."""
 _AWAY_MS_MAX: Final = (SNAPSHOTS.delete_retention_days - 1) * 86_400_000
-"""A view that was not written for longer may have missed erasures: the broker keeps them for a day more."""
+"""A view that was not written for longer may have missed erasures: the broker keeps them for a day more at least."""
 _WAIT_SECONDS_FIRST: Final = 0.1
 _WAIT_SECONDS_MAX: Final = 5.0
 _QUOTED: Final = " of pipeline caused error: "

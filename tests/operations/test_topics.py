@@ -17,6 +17,7 @@ from stream.settings import Settings, load_settings
 from stream.topics import (
     INPUT_RECORD_BYTES_MAX,
     OUTPUT_RECORD_BYTES_MAX,
+    SNAPSHOTS,
     TOPICS,
     Cleanup,
     Retention,
@@ -102,6 +103,14 @@ def test_the_last_copy_of_an_output_is_gone_after_the_retention() -> None:
             assert int(config["retention.ms"]) + int(config["segment.ms"]) == 30 * day_ms
 
 
+@pytest.mark.parametrize(("output_days", "kept_days"), [(2, 7), (7, 7), (30, 30)])
+def test_an_erasure_is_told_for_as_long_as_there_are_events_to_deliver(output_days: int, kept_days: int) -> None:
+    """A redrive and a new destination read what the outputs keep: the deletion of a snapshot is there as long."""
+    config = SNAPSHOTS.config(Retention(output_days=output_days), replication_factor=3)
+
+    assert int(config["delete.retention.ms"]) == timedelta(days=kept_days) // timedelta(milliseconds=1)
+
+
 def test_create_makes_what_verify_asks_for(settings: Settings) -> None:
     """After create nothing differs, and a second create changes nothing."""
     first = _run(settings, "create")
@@ -122,11 +131,12 @@ def test_verify_lists_missing_topics(settings: Settings) -> None:
 
 
 def test_verify_finds_each_difference(settings: Settings, admin: Any) -> None:
-    """Cleanup policy, retention, message size and partitions are compared, and all are listed."""
+    """Cleanup policy, retention, of deletions too, message size and partitions are compared, and all are listed."""
     names = settings.topics
     _run(settings, "create")
     changes = {
-        names.snapshots: ("cleanup.policy", "delete"),
+        names.portfolio: ("cleanup.policy", "delete"),
+        names.snapshots: ("delete.retention.ms", str(timedelta(days=7) // timedelta(milliseconds=1))),
         names.tier_changes: ("retention.ms", "-1"),
         names.dead_letters: ("max.message.bytes", "1000000"),
         names.orders: ("max.message.bytes", "9000000"),
