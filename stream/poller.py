@@ -114,6 +114,7 @@ class Poller:
         # The client serves one caller at a time and prefers whoever polls: another thread that asked it would wait for
         # seconds. What the commit needs of it is therefore kept here.
         self.group_metadata = self._consumer.consumer_group_metadata()
+        self._member_id = ""
         self._thread = threading.Thread(target=self._run, name="poller", daemon=True)
 
     def start(self) -> None:
@@ -178,10 +179,7 @@ class Poller:
         self._wait_for_the_loop()
         while not self._commands.empty():
             self._commands.get()()
-        if self._consumer.memberid():
-            # Who is no member any more keeps the generation that it was of: with none, a group that has just become
-            # empty would take its offsets.
-            self.group_metadata = self._consumer.consumer_group_metadata()
+        self._keep_membership(self._consumer)
         found: dict[tuple[str, int], list[Message]] = {}
         ended: set[tuple[str, int]] = set()
         messages = fetch(self._consumer, _POLL_RECORDS, _POLL_SECONDS)
@@ -209,6 +207,27 @@ class Poller:
         self._consumer.subscribe(
             [self._names.orders], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
         )
+
+    def _keep_membership(self, consumer: Consumer) -> None:
+        """Keep the generation that commits name, for as long as this is the member that was given the partitions.
+
+        Who is no member any more keeps the one that it was of: with none, a group that has just become empty would take
+        its offsets.
+
+        The client does not always say that a session has ended: not if it was joining again just then. Its next join
+        makes it another member, of a generation that knows nothing of what others did with its partitions meanwhile.
+        """
+        metadata = consumer.consumer_group_metadata()
+        # Asked for after it: what belongs to another member never comes back to this one.
+        member_id = consumer.memberid()
+        if member_id == self._member_id:
+            self.group_metadata = metadata if member_id else self.group_metadata
+        elif member_id and self._assignments:
+            held = sorted(self._assignments)
+            self._tell(self._owner.fail, f"partitions {held} were lost: the group took this worker for another member")
+        elif member_id:
+            self._member_id = member_id
+            self.group_metadata = consumer.consumer_group_metadata()
 
     def _without_events(self, messages: list[Message], ended: set[tuple[str, int]]) -> list[Message]:
         """Give the records among what was fetched, and note which partitions end behind them."""
@@ -252,14 +271,17 @@ class Poller:
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         # Nothing is fetched before its task is open; the empty call tells librdkafka that we have heard.
         consumer.incremental_assign([])
-        self.group_metadata = consumer.consumer_group_metadata()
-        self._assignment += 1
         numbers = [one.partition for one in partitions]
+        if not consumer.memberid():
+            self._tell(self._owner.fail, f"partitions {numbers} were lost before they were opened: the session ended")
+            return
+        self._keep_membership(consumer)
+        self._assignment += 1
         self._assignments.update(dict.fromkeys(numbers, self._assignment))
         self._tell(self._owner.on_assigned, numbers, self._assignment)
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        self.group_metadata = consumer.consumer_group_metadata()
+        self._keep_membership(consumer)
         numbers = [one.partition for one in partitions]
         for number in numbers:
             self._assignments.pop(number, None)

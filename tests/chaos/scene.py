@@ -71,8 +71,8 @@ class Scene:
         app, feeder = self.app, self.feeder
         return (
             f"positions {app.positions().as_json()}, {feeder.waiting()} records wait to be sent, "
-            f"running {app.running()}, owners {app.owners()}, ended {app.ended}"
-        )
+            f"running {app.running()}, owners {app.owners()}, ended {app.ended}\n"
+        ) + "\n".join(f"-- the log of {name} ends:\n{app.worker(name).log_tail}" for name in sorted(app.wanted))
 
     def close(self) -> None:
         """End the workers."""

@@ -257,6 +257,9 @@ class FakeConsumer:
         """Give the messages behind it."""
         return self._messages
 
+    def consumer_group_metadata(self) -> None:
+        """Belong to no generation."""
+
     def memberid(self) -> str:
         """Give nothing: it is in no group."""
         return ""

@@ -1,15 +1,17 @@
 """The poll thread as a member of a group, on a real broker."""
 
 import asyncio
+import json
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from confluent_kafka import Consumer
+from kafka.admin import KafkaAdminClient, MemberToRemove
 
 from stream.orphans import Orphans
 from stream.poller import Poller
@@ -26,6 +28,8 @@ class Owner:
     def __init__(self) -> None:
         self.held: set[int] = set()
         self.failures: list[str] = []
+        self.join_state = ""
+        """How far the client is with joining, as it says itself."""
 
     def on_assigned(self, partitions: list[int], _: int) -> None:
         """Hold them at once."""
@@ -34,6 +38,10 @@ class Owner:
     async def on_revoked(self, partitions: list[int]) -> None:
         """Give them back at once."""
         self.held.difference_update(partitions)
+
+    def on_statistics(self, text: str) -> None:
+        """Keep what a test waits for."""
+        self.join_state = json.loads(text).get("cgrp", {}).get("join_state", "")
 
     def fail(self, reason: str) -> None:
         """Note it."""
@@ -58,15 +66,18 @@ def running_loop() -> Iterator[asyncio.AbstractEventLoop]:
 
 
 @contextmanager
-def other_member(settings: Settings) -> Iterator[list[int]]:
-    """Let a worker as the group sees it be a member too; tells how often the group was dealt anew."""
+def other_member(settings: Settings, name: str = "other") -> Iterator[list[int]]:
+    """Let a worker as the group sees it be a member too; tells how often the group was dealt anew.
+
+    It ends without leaving the group, as static members do.
+    """
     dealt, ended = [0], threading.Event()
     member = Consumer(
         {
             "bootstrap.servers": settings.bootstrap_servers,
             "group.id": group_id(settings.application_id),
-            "group.instance.id": "other",
-            "client.id": "other",
+            "group.instance.id": name,
+            "client.id": name,
             "partition.assignment.strategy": "cooperative-sticky",
             "enable.auto.commit": False,
             "heartbeat.interval.ms": 200,
@@ -116,6 +127,36 @@ def test_a_group_deals_anew_as_often_as_it_is_asked_to(kafka: KafkaBroker, tmp_p
         assert asyncio.run(poller.stop(30))
 
     assert owner.failures == []
+
+
+def remove_member(settings: Settings, name: str) -> None:
+    """Take a member out of the group, as the end of its session does."""
+    with closing(KafkaAdminClient(bootstrap_servers=settings.bootstrap_servers)) as admin:
+        admin.remove_group_members(group_id(settings.application_id), [MemberToRemove(group_instance_id=name)])
+
+
+def test_who_was_no_member_for_a_while_fails(kafka: KafkaBroker, tmp_path: Path) -> None:
+    """Also if it was joining again when it was put out, of which the client says nothing: others had its partitions."""
+    owner = Owner()
+    with (
+        Deployment(kafka.bootstrap_servers, tmp_path, instance_id="this").create_topics() as deployment,
+        running_loop() as loop,
+    ):
+        settings = deployment.settings
+        poller = Poller(settings, owner, loop)
+        poller.start()
+        eventually(lambda: len(owner.held) == PARTITIONS, "it holds all partitions")
+        with other_member(settings, "silent"):
+            eventually(lambda: len(owner.held) == PARTITIONS // 2, "both have their part")
+        # Whoever joins now waits for the silent one.
+        with other_member(settings):
+            eventually(lambda: owner.join_state == "wait-join", "it joins again")
+            remove_member(settings, "this")
+            remove_member(settings, "silent")
+            eventually(lambda: owner.failures, "it fails")
+            asyncio.run(poller.stop(30))
+
+    assert "another member" in owner.failures[0]
 
 
 def described(**members: list[int]) -> dict[str, Any]:

@@ -169,8 +169,11 @@ class WorkerProcess:
         return self
 
     def last_words(self) -> str | None:
-        """Tell its exit code and its last line if it has ended by itself; None if it was killed or never ran."""
-        if self._process is None or (code := self.wait(0)) < 0:
+        """Tell its exit code and its last line if it has ended by itself; None if it was killed or never ran.
+
+        A signal that it raised itself, as an assertion of a native library does, is an end by itself, too.
+        """
+        if self._process is None or (code := self.wait(0)) == -signal.SIGKILL:
             return None
         lines = self.log.splitlines()
         return f"{code}: {lines[-1] if lines else ''}"
