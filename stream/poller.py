@@ -29,6 +29,8 @@ _POLL_RECORDS: Final = 5000
 _POLLS_AHEAD: Final = 2
 """While the event loop takes what one poll fetched, the next one goes on."""
 _LAG_SECONDS: Final = 1.0
+_LOOP_STUCK_SECONDS: Final = 25
+"""What the event loop does at a time takes a fraction of a second. Records may wait for longer, for other producers."""
 _EXIT_STUCK: Final = 1
 _METADATA_SECONDS: Final = 30.0
 _STATISTICS_MS: Final = 2000
@@ -249,11 +251,11 @@ class Poller:
     def _wait_for_the_loop(self) -> None:
         """Poll no further than the event loop follows.
 
-        A loop that is stuck stops the polling: after `max.poll.interval.ms` its partitions go to another worker, and
-        after the stuck deadline the process ends.
+        A loop that is stuck stops the polling, and ends the process.
         """
-        if not self._ahead.acquire(timeout=self._settings.stuck_deadline_seconds):
-            _log.critical("the event loop was stuck for %s s", self._settings.stuck_deadline_seconds)
+        seconds = min(_LOOP_STUCK_SECONDS, self._settings.stuck_deadline_seconds)
+        if not self._ahead.acquire(timeout=seconds):
+            _log.critical("the event loop was stuck for %s s", seconds)
             os._exit(_EXIT_STUCK)
 
     def _tell_ends(self) -> None:
