@@ -28,6 +28,8 @@ class ActionRule(Section):
 
 _KEY, _GROWTH, _STANDARD = Tier.KEY, Tier.GROWTH, Tier.STANDARD
 _Reason = ChurnReason
+_SOUND = (Lifecycle.NEW, Lifecycle.RECOVERED, Lifecycle.GROWING, Lifecycle.STEADY)
+"""Room to sell more is what a decline leaves: who buys less, or has fallen silent, is asked why and not for more."""
 DEFAULT_ACTIONS: Final = (
     ActionRule(name="call_now", tiers=(_KEY, _GROWTH), levels=(ChurnLevel.HIGH,)),
     ActionRule(name="check_in", tiers=(_KEY, _GROWTH, _STANDARD), levels=(ChurnLevel.MEDIUM,)),
@@ -37,8 +39,16 @@ DEFAULT_ACTIONS: Final = (
     ActionRule(name="ask_for_feedback", reasons=(_Reason.SATISFACTION_DOWN, _Reason.COMPLAINT)),
     ActionRule(name="defend_against_competitor", reasons=(_Reason.COMPETITIVE_PRESSURE,)),
     ActionRule(name="prepare_renewal", reasons=(_Reason.RENEWAL_NEAR,)),
-    ActionRule(name="cross_sell", tiers=(_KEY, _GROWTH), levels=(ChurnLevel.LOW,), white_space_min=50),
-    ActionRule(name="expand", tiers=(_KEY, _GROWTH, _STANDARD), levels=(ChurnLevel.LOW,), headroom_min=50),
+    ActionRule(
+        name="cross_sell", tiers=(_KEY, _GROWTH), levels=(ChurnLevel.LOW,), lifecycles=_SOUND, white_space_min=50
+    ),
+    ActionRule(
+        name="expand",
+        tiers=(_KEY, _GROWTH, _STANDARD),
+        levels=(ChurnLevel.LOW,),
+        lifecycles=_SOUND,
+        headroom_min=50,
+    ),
     ActionRule(name="welcome_back", lifecycles=(Lifecycle.RECOVERED,)),
     ActionRule(name="onboard", lifecycles=(Lifecycle.NEW,)),
 )

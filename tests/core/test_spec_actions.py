@@ -15,6 +15,9 @@ CUTS: Final = cut_points(revenue=curve())
 KEY: Final = "d0 order 500; d10 order 500"
 """A key account with an own gap of (10 + 10) / 2 days: medium after 20 silent days, high after 40, lost after 60."""
 
+DECLINING: Final = "d0 order 500; d45 order 500; d90 order 500; d140 order 500; d190 order 500; d240 order 1; d290 order 1; d330 order 1"
+"""A key account whose last half-year brought less than the one before, and that orders as often as ever."""
+
 
 def account(steps: str, **sections: Any) -> Played:
     """Let the steps happen to an account that is graded by revenue, with the default actions."""
@@ -53,12 +56,14 @@ def recommended(played: Played) -> str:
 | a standard account is not cross-sold    | d0 order 5; d95 order 5 lines=a                        | |
 | half of the budget is left              | d0 order 500; d95 order 500; d95 profile 1 budget=2000 | expand |
 | less than half                          | d0 order 500; d95 order 500; d95 profile 1 budget=1999 | |
+| not to who buys less                    | DECLINING; d330 profile 1 budget=9000                  | |
+| nor what is new to it                   | DECLINING; d330 order 1 lines=a                        | |
 | a basic account is not expanded         | d0 order 1; d95 order 1; d95 profile 1 budget=2000     | |
 | not while it is at risk                 | KEY; d11 profile 1 budget=9000; d30 time               | check_in overdue, onboard overdue |
 """)
 def test_the_default_actions(row: Row) -> None:
     """Each rule speaks while all that it asks for holds, and names the reasons it answers, or all there are."""
-    assert recommended(account(row["steps"].replace("KEY", KEY))) == row["actions"]
+    assert recommended(account(row["steps"].replace("KEY", KEY).replace("DECLINING", DECLINING))) == row["actions"]
 
 
 def test_every_default_action_is_recommended_above() -> None:
