@@ -58,6 +58,7 @@ class Pulse:
         self._check = check
         self._tasks: list[asyncio.Task[None]] = []
         self._portfolio: tuple[int, Portfolio] | None = None
+        self._adding_up = asyncio.Lock()
         self.status: ViewStatus | None = None
         self.beat = 0
         """Grows with every change and every write of the view: who has seen this number has nothing new to read."""
@@ -92,19 +93,22 @@ class Pulse:
 
     async def look(self) -> None:
         """Look at the view now; a page that is opened does so, as nobody may have looked for long."""
+        status = None
         try:
             status = await self._reader.status()
-        except ServingError:
-            status = None
-        if status != self.status:
-            self.status = status
-            self.beat += 1
+        except ServingError as error:
+            _log.debug("the view is not known: %s", error)
+        finally:
+            if status != self.status:
+                self.status = status
+                self.beat += 1
 
     async def portfolio(self) -> Portfolio:
         """Give all accounts together, read once for all pages that ask in one beat. Raises ServingError."""
-        if self._portfolio is None or self._portfolio[0] != self.beat:
-            self._portfolio = self.beat, await self._reader.portfolio()
-        return self._portfolio[1]
+        async with self._adding_up:
+            if self._portfolio is None or self._portfolio[0] != self.beat:
+                self._portfolio = self.beat, await self._reader.portfolio()
+            return self._portfolio[1]
 
     async def _repeat(self, act: Callable[[], Awaitable[Any]], seconds: float) -> None:
         while True:
@@ -113,6 +117,9 @@ class Pulse:
                     await act()
                 except ServingError as error:
                     _log.debug("the console waits: %s", error)
+                except Exception:  # noqa: BLE001  # whatever it is: open pages would stand still, and nobody would know
+                    _log.exception("the console cannot look")
+                    await asyncio.sleep(_AGAIN_SECONDS)
             await asyncio.sleep(seconds)
 
     async def _follow(self) -> None:

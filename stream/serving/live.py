@@ -140,6 +140,10 @@ class LiveChanges:
             except ServingError:
                 _log.exception("changes cannot be followed")
                 await asyncio.sleep(_UNAVAILABLE_SECONDS)
+            except Exception:  # noqa: BLE001  # whatever it is: who waited on would be told of nothing, and of no end
+                _log.exception("changes cannot be followed")
+                for follower in self._followers.copy():
+                    self._let_go(follower)
             await asyncio.sleep(_LOOK_SECONDS)
 
     async def _look(self) -> None:
@@ -156,6 +160,9 @@ class LiveChanges:
     def _hand_out(self, item: Item) -> None:
         for follower in self._followers.copy():
             if not follower.put(item):
-                # It finds out by its connection's end, and goes on behind what it has.
-                self._followers.discard(follower)
-                follower.end()
+                self._let_go(follower)
+
+    def _let_go(self, follower: _Follower) -> None:
+        # It finds out by its connection's end, and goes on behind what it has.
+        self._followers.discard(follower)
+        follower.end()

@@ -10,10 +10,11 @@ import httpx
 import pytest
 import redis.asyncio
 
-from stream.serving.live import LiveChanges
+from stream.serving.live import Item, LiveChanges
 from stream.serving.reader import ViewReader
 from stream.serving.results import Change, ChangePage
 from stream.view import keys as names
+from stream.view.keys import Keys
 from stream.view.writing import Batch, ViewWriter
 from tests.serving.conftest import Api, Serve
 from tests.support.polling import eventually
@@ -204,6 +205,22 @@ def test_who_is_too_slow_has_all_up_to_its_end(shared_redis: RedisServer, monkey
                 return [item.cursor async for item in items]
 
     assert [cursor.rpartition("-")[2] for cursor in asyncio.run(run())] == ["1", "2", "3"]
+
+
+def test_changes_that_cannot_be_read_end_those_who_follow(shared_redis: RedisServer) -> None:
+    """Instead of leaving them waiting for what nobody looks for any more."""
+    application_id = f"live-{next(_numbers)}"
+    writer = fill(shared_redis, application_id, accounts(2), changes=1)
+
+    async def run() -> list[Item]:
+        async with redis.asyncio.Redis(port=shared_redis.port) as client:
+            live = LiveChanges(ViewReader(client, application_id), 1, lambda _: None)
+            build = writer.meta[names.BUILD]
+            async with live.follow(None) as items, asyncio.timeout(10):
+                await client.xadd(Keys(application_id, build).changes, {"x": b"no change"}, id=f"{build.decode()}-100")
+                return [item async for item in items]
+
+    assert asyncio.run(run()) == []
 
 
 @pytest.mark.parametrize("cursor", ["x", "1-", "\x00"])
