@@ -8,6 +8,7 @@ from typing import assert_never
 
 import msgspec
 
+from models.bodies import OutputEvent
 from models.events import (
     TOPIC_OF_TYPE,
     AccountErased,
@@ -19,7 +20,7 @@ from models.events import (
 )
 from models.fields import SUM_MINOR_MAX
 from models.orders import CoreEvent, Order, order_of
-from models.outputs import Cause, OutputEvent
+from models.outputs import Cause
 from models.reasons import Outcome, RefusalReason
 from models.state import PRODUCT_LINES_MAX, UNPLANNED, AccountState, ErasedAccount, ProfileState
 from models.wire import Refusal

@@ -2,8 +2,7 @@
 
 from datetime import date
 
-from models.outputs import Classes, RfmFigures, WindowFigures
-from models.snapshots import ChurnFigures
+from models.bodies import ChurnFigures, Classes, RfmFigures, WindowFigures
 from models.state import AccountState
 from processors import classes, support, windows
 from processors.churn import RISK_ONE, horizon_days, reasons_of, value_at_stake_minor, worth_minor

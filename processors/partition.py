@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Final, NamedTuple
 
+from models.bodies import Snapshot, encode, without_moment
 from models.codec import by_header, grade, header, level_of, pack, tier_of, unpack
 from models.events import AccountEvent
 from models.orders import CoreEvent
-from models.snapshots import Snapshot
 from models.state import UNPLANNED, AccountState, ErasedAccount
 from processors.account import Step, advance, apply
 from processors.context import Context
@@ -37,6 +37,13 @@ class Changes(NamedTuple):
 
     states: dict[str, bytes | None]
     erased: dict[str, ErasedAccount]
+
+
+class Described(NamedTuple):
+    """A snapshot, and the body of its record."""
+
+    snapshot: Snapshot
+    body: bytes
 
 
 class Partition:
@@ -230,16 +237,17 @@ class Partition:
         self._settle_due()
         return self._due.count(self.context.day_of(self.clock_ms))
 
-    def take_snapshot(self, account_id: str) -> Snapshot | None:
+    def take_snapshot(self, account_id: str) -> Described | None:
         """Describe an account for its subscribers, and note what was said; None if nothing is new but its moment."""
         state = self.get(account_id)
         assert state is not None, "only a known account has a snapshot"
         described = snapshot(state, self.context)
-        news = _hash_of(described)
+        body = encode(described)
+        news = _hash_of(without_moment(body))
         is_new = news != state.published_hash
         state.published_revision, state.published_hash = state.revision, news
         self._touch(account_id, state, state.due_day)
-        return described if is_new else None
+        return Described(described, body) if is_new else None
 
     def touched_count(self) -> int:
         """Count the accounts that were touched since the last commit."""
@@ -374,6 +382,5 @@ class Partition:
         return hmac.new(self.context.erasure_secret, account_id.encode(), hashlib.sha256).hexdigest()
 
 
-def _hash_of(described: Snapshot) -> int:
-    seen = described.model_dump_json(exclude={"as_of", "revision"}).encode()
+def _hash_of(seen: bytes) -> int:
     return int.from_bytes(hashlib.blake2b(seen, digest_size=_HASH_BYTES).digest())

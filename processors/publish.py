@@ -1,20 +1,10 @@
 """From an evaluation to what subscribers read: tier changes and churn events."""
 
-from datetime import datetime
-from typing import NamedTuple, TypedDict
+from typing import NamedTuple
 
+from models.bodies import ChurnEvent, ChurnEventType, ComponentChange, TierChanged
 from models.fields import from_epoch_ms
-from models.outputs import (
-    AccountLost,
-    AccountRecovered,
-    Cause,
-    ChurnEvent,
-    ChurnLevel,
-    ChurnRiskChanged,
-    ComponentChange,
-    Tier,
-    TierChanged,
-)
+from models.outputs import Cause, ChurnLevel, Tier
 from models.state import AccountState
 from processors.churn import ALERTS, UNJUDGED
 from processors.context import Context
@@ -40,32 +30,6 @@ class Transition(NamedTuple):
     tier: Tier | None
     level: ChurnLevel | None
     trigger: Trigger
-
-
-class _Common(TypedDict):
-    account_id: str
-    sequence: int
-    incarnation: int
-    occurred_at: datetime
-    trigger_event_id: str | None
-    cause: Cause
-    policy_version: str
-    model_version: str
-    portfolio_version: int | None
-
-
-def _common(state: AccountState, sequence: int, trigger: Trigger, context: Context) -> _Common:
-    return {
-        "account_id": state.account_id,
-        "sequence": sequence,
-        "incarnation": state.incarnation,
-        "occurred_at": from_epoch_ms(state.as_of_ms),
-        "trigger_event_id": trigger.event_id,
-        "cause": trigger.cause,
-        "policy_version": context.policy.version,
-        "model_version": context.model_version,
-        "portfolio_version": context.portfolio_version or None,
-    }
 
 
 def tier_change(
@@ -103,11 +67,20 @@ def tier_change(
     state.graded, state.graded_points = True, list(points)
     state.tier_sequence += 1
     return TierChanged(
-        **_common(state, state.tier_sequence, before.trigger, context),
+        account_id=state.account_id,
+        sequence=state.tier_sequence,
+        incarnation=state.incarnation,
+        occurred_at=from_epoch_ms(state.as_of_ms),
+        trigger_event_id=before.trigger.event_id,
+        policy_version=context.policy.version,
+        model_version=context.model_version,
+        portfolio_version=context.portfolio_version or None,
+        type="account.tier_changed",
         previous_tier=previous_published,
         tier=tier,
         direction=direction(previous_published, tier),
         flap=flap,
+        cause=before.trigger.cause,
         score_before=hundredths(score_before),
         score=hundredths(evaluation.graded.score),
         score_delta_hundredths=(evaluation.graded.score or 0) - (score_before or 0),
@@ -127,22 +100,30 @@ def churn_change(
     cancelled is no recovery: it never held.
     """
     level, previous = evaluation.assessed.level, before.level
-    kind: type[ChurnEvent]
+    kind: ChurnEventType
     if level is previous:
         return None
     if level is ChurnLevel.LOST:
-        kind = AccountLost
+        kind = "account.lost"
     elif previous is ChurnLevel.LOST:
-        kind = ChurnRiskChanged if level in UNJUDGED else AccountRecovered
+        kind = "account.churn_risk_changed" if level in UNJUDGED else "account.recovered"
     elif level in ALERTS or previous in ALERTS:
-        kind = ChurnRiskChanged
+        kind = "account.churn_risk_changed"
     else:
         return None
     assessed = evaluation.assessed
     shown = churn_figures(state, evaluation, context)
     state.churn_sequence += 1
-    return kind(
-        **_common(state, state.churn_sequence, before.trigger, context),
+    return ChurnEvent(
+        account_id=state.account_id,
+        sequence=state.churn_sequence,
+        incarnation=state.incarnation,
+        occurred_at=from_epoch_ms(state.as_of_ms),
+        trigger_event_id=before.trigger.event_id,
+        policy_version=context.policy.version,
+        model_version=context.model_version,
+        portfolio_version=context.portfolio_version or None,
+        cause=before.trigger.cause,
         previous_level=previous,
         level=level,
         risk=shown.risk,
@@ -152,4 +133,5 @@ def churn_change(
         reasons=shown.reasons,
         value_at_stake=shown.value_at_stake,
         tier=evaluation.tier,
+        type=kind,
     )

@@ -3,9 +3,7 @@
 from collections.abc import Sequence
 
 from models.actions import ActionRule
-from models.fields import from_epoch_ms
-from models.outputs import ChurnLevel, Lifecycle, Tier
-from models.snapshots import (
+from models.bodies import (
     Action,
     BudgetFigure,
     ChurnFigures,
@@ -18,6 +16,8 @@ from models.snapshots import (
     Snapshot,
     SupportFigures,
 )
+from models.fields import from_epoch_ms
+from models.outputs import ChurnLevel, Lifecycle, Tier
 from models.state import AccountState, ProfileState
 from processors import classes, support
 from processors.context import Context, date_of
@@ -140,7 +140,7 @@ def lifecycle_of(state: AccountState, evaluation: Evaluation, context: Context) 
 def _standing(evaluation: Evaluation, context: Context) -> PortfolioFigures:
     cuts, revenue = context.cuts, evaluation.year.revenue_minor
     if cuts is None or cuts.revenue is None or evaluation.rhythm.last_day is None:
-        return PortfolioFigures(version=None if cuts is None else cuts.version)
+        return PortfolioFigures(None, None, None if cuts is None else cuts.version)
     share = ranking.share(cuts.revenue, revenue)
     return PortfolioFigures(
         revenue_rank=ranking.rank(cuts.revenue, revenue),

@@ -3,9 +3,9 @@
 import hashlib
 from typing import Final, NamedTuple
 
-from models.outputs import OutputEvent, TierChanged
-from models.snapshots import Snapshot
+from models.bodies import OutputEvent, TierChanged, encode
 from models.wire import Refusal
+from processors.partition import Described
 from stream.headers import CLOUDEVENTS_VERSION, CONTENT_TYPE, SEQUENCE_DIGITS, SEQUENCE_TYPE, DeadLetterHeader, Header
 from stream.topics import OUTPUT_RECORD_BYTES_MAX, TopicNames
 
@@ -60,18 +60,19 @@ def output_record(event: OutputEvent, names: TopicNames, source: str, origin: Or
             (Header.CE_TRIGGER_PARTITION, str(origin.partition).encode()),
             (Header.CE_TRIGGER_OFFSET, str(origin.offset).encode()),
         ]
-    return OutRecord(topic, event.account_id.encode(), event.model_dump_json().encode(), headers)
+    return OutRecord(topic, event.account_id.encode(), encode(event), headers)
 
 
-def snapshot_record(snapshot: Snapshot, incarnation: int, names: TopicNames, source: str) -> OutRecord:
-    """Encode a snapshot."""
-    account_id = snapshot.account_id
+def snapshot_record(described: Described, names: TopicNames, source: str) -> OutRecord:
+    """Make the record of a snapshot."""
+    snapshot = described.snapshot
+    account_id, incarnation = snapshot.account_id, snapshot.incarnation
     headers = _cloud_event(f"{account_id}/{incarnation}/snapshot/{snapshot.revision}", SNAPSHOT, account_id, source)
     headers += [
         (Header.CE_TIME, snapshot.as_of.isoformat().encode()),
         (Header.CE_INCARNATION, str(incarnation).encode()),
     ]
-    return OutRecord(names.snapshots, account_id.encode(), snapshot.model_dump_json().encode(), headers)
+    return OutRecord(names.snapshots, account_id.encode(), described.body, headers)
 
 
 def tombstone_record(account_id: str, incarnation: int, names: TopicNames, source: str) -> OutRecord:

@@ -10,8 +10,9 @@ from typing import Final
 
 from confluent_kafka import Message
 
+from models.bodies import TierChanged
 from models.events import InputTopic
-from models.outputs import Cause, ChurnLevel, ChurnReason, Direction, Tier, TierChanged
+from models.outputs import Cause, ChurnLevel, ChurnReason, Direction, Tier
 from models.reasons import Outcome, RefusalReason
 from models.wire import Refusal
 from processors.account import Step
@@ -206,9 +207,9 @@ class PartitionTask:
             if state.portfolio_version != self.accounts.context.portfolio_version:
                 # Scores by one version of the cut points beside tiers by another would be neither.
                 self._publish(self.accounts.advance(account_id), None, produce)
-            snapshot = self.accounts.take_snapshot(account_id)
-            if snapshot is not None:
-                produce(snapshot_record(snapshot, state.incarnation, self._names, self._source))
+            described = self.accounts.take_snapshot(account_id)
+            if described is not None:
+                produce(snapshot_record(described, self._names, self._source))
                 self.tally.snapshots += 1
             recent[account_id] = now_ms  # the last one in, as none of them is in it
         if ready:

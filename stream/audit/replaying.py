@@ -247,9 +247,9 @@ class Replayer:
             if state.portfolio_version != self.accounts.context.portfolio_version:
                 done = self.accounts.advance(name)
                 outputs += [output_record(one, self._names, self._source, None) for one in done.outputs]
-            snapshot = self.accounts.take_snapshot(name)
-            if snapshot is not None:
-                outputs.append(snapshot_record(snapshot, state.incarnation, self._names, self._source))
+            described = self.accounts.take_snapshot(name)
+            if described is not None:
+                outputs.append(snapshot_record(described, self._names, self._source))
 
     def _expect(self, output: OutRecord, written_ms: int) -> None:
         identity = identify(self._names, output.topic, output.key, output.value, output.headers)

@@ -11,6 +11,7 @@ from typing import Annotated, Final
 import typer
 from pydantic import Field, TypeAdapter, ValidationError
 
+from models.bodies import body_of
 from models.fields import epoch_ms
 from models.outputs import AccountLost, AccountRecovered, ChurnRiskChanged, TierChanged
 from stream.cli.shell import EXIT_USAGE, errors_as_text, fail, settings_or_exit
@@ -84,7 +85,7 @@ def _of_files(settings: Settings, paths: list[Path], limit: int) -> Iterator[Del
                     (first, *_) = error.errors(include_url=False, include_input=False)
                     where = ".".join(map(str, first["loc"]))
                     fail(f"{path}, line {number + 1}: no event of the contract: {where}: {first['msg']}", EXIT_USAGE)
-                record = output_record(event, settings.topics, source, None)
+                record = output_record(body_of(event), settings.topics, source, None)
                 place = Place(str(path), 0, number)
                 written_ms = epoch_ms(event.occurred_at)
                 yield Delivery(place, record.key or b"", record.value, record.headers, written_ms)

@@ -7,9 +7,9 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from models.bodies import TierChanged, encode
 from models.churn_model import ChurnModel
 from models.events import AccountErased, ClockAdvanced, InputTopic
-from models.outputs import TierChanged
 from models.policy import Policy
 from models.portfolio import CutPoints
 from models.reasons import Outcome, RefusalReason
@@ -144,7 +144,7 @@ class Shard:
         for account_id in sorted(homes):
             state = homes[account_id].get(account_id)
             assert state is not None
-            found.append((account_id, snapshot(state, self._context).model_dump_json().encode()))
+            found.append((account_id, encode(snapshot(state, self._context))))
         return found
 
     def tally(self) -> Tally:
@@ -227,7 +227,7 @@ class Shard:
             else:
                 self._tally.churn_events[event.type] += 1
                 file = CHURN_RISK_FILE
-            self._written.append(Written(turn, number, file, event.model_dump_json().encode()))
+            self._written.append(Written(turn, number, file, encode(event)))
 
     def _refuse(self, turn: Turn, refusal: Refusal) -> None:
         line = turn.line

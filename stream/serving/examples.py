@@ -4,11 +4,12 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any, Final
 
+from msgspec import to_builtins
+
+from models.bodies import OutputEvent, Snapshot, encode
 from models.events import AccountEvent, OrderCompleted, ProfileUpdated, Ratings
 from models.fields import epoch_ms
-from models.outputs import OutputEvent
 from models.policy import Policy
-from models.snapshots import Snapshot
 from models.state import AccountState
 from processors.account import apply
 from processors.context import Context
@@ -99,13 +100,13 @@ def _turns(body: SnapshotBody) -> dict[str, dict[str, Total]]:
 def examples() -> dict[str, Any]:
     """Give an example of each of the larger schemas, by its name."""
     said, outputs = _lived()
-    body = decode_body(said.model_dump_json().encode())
+    body = decode_body(encode(said))
     entry = entry_of(body)
     totals: dict[str, dict[str, Total]] = {}
     for group, value in entry.totals:
         totals.setdefault(group, {}).setdefault(value, Total()).add(entry, 1)
     changes = tuple(
-        Change.model_validate({"cursor": f"1767605400000-{number}", "event": one})
+        Change.model_validate({"cursor": f"1767605400000-{number}", "event": to_builtins(one)})
         for number, one in enumerate(outputs, 1)
     )
     point = ScorePoint(
@@ -118,7 +119,11 @@ def examples() -> dict[str, Any]:
     answers = {
         "AccountPage": AccountPage(items=(row_of(body),), next=None, total=1),
         "AccountDetail": AccountDetail.model_validate(
-            {"snapshot": said, "history": tuple(reversed(outputs)), "points": (point,)}
+            {
+                "snapshot": to_builtins(said),
+                "history": [to_builtins(one) for one in reversed(outputs)],
+                "points": (point,),
+            }
         ),
         "Portfolio": portfolio_of(totals),
         "ChurnMonths": months_of(_turns(body), None, said.as_of),
@@ -128,7 +133,7 @@ def examples() -> dict[str, Any]:
                 Policy(reporting_currency=body.currency),
                 PolicyTrial.model_validate(_TRIED),
             ),
-            [sampled_of(said.model_dump_json().encode(), rating_days=365)],
+            [sampled_of(encode(said), rating_days=365)],
             1,
             digits(body.longest.revenue),
         ),

@@ -172,11 +172,9 @@ def _recompute(settings: Settings) -> _Recomputed:
                 _made(output_record(one, names, source, None)) for _, step in steps for one in step.outputs
             )
         for name in sorted(accounts.snapshots_pending):
-            state = accounts.get(name)
-            assert state is not None
-            snapshot = accounts.take_snapshot(name)
-            assert snapshot is not None, "the first one is news"
-            found.snapshots[name] = snapshot_record(snapshot, state.incarnation, names, source)
+            described = accounts.take_snapshot(name)
+            assert described is not None, "the first one is news"
+            found.snapshots[name] = snapshot_record(described, names, source)
         found.states.update(accounts.changes().states)
     return found
 

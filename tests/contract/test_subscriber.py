@@ -16,6 +16,7 @@ from typing import Any, Final
 import pytest
 from confluent_kafka import Producer
 
+from models.bodies import body_of
 from models.outputs import AccountLost, Cause, ChurnLevel, ChurnReason, Tier
 from stream.headers import Header
 from stream.records import OutRecord, output_record
@@ -84,7 +85,7 @@ class Stand:
 
     def record(self, account: int, sequence: int, incarnation: int = 0) -> OutRecord:
         """Encode one event."""
-        return output_record(_event(account, sequence, incarnation), self.names, "/account-health/test", None)
+        return output_record(body_of(_event(account, sequence, incarnation)), self.names, "/account-health/test", None)
 
     @contextmanager
     def subscriber(self) -> Iterator[subprocess.Popen[bytes]]:

@@ -6,10 +6,10 @@ from typing import Final
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.bodies import OutputEvent, TierChanged
 from models.churn_model import ChurnModel
 from models.codec import pack, unpack
 from models.fields import epoch_ms, from_epoch_ms
-from models.outputs import OutputEvent, TierChanged
 from models.policy import Policy
 from models.state import AccountState
 from processors import churn, support

@@ -3,12 +3,14 @@
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 from hypothesis import given
 
+from models.bodies import OutputEvent, TierChanged
 from models.codec import header, pack, unpack
 from models.events import CsatAnswered, OrderCompleted, TicketOpened
 from models.orders import order_of
-from models.outputs import ChurnLevel, OutputEvent, Tier, TierChanged
+from models.outputs import ChurnLevel, Tier
 from models.policy import Policy
 from models.state import (
     OPEN_TICKETS_MAX,
@@ -51,7 +53,8 @@ def walk(policy: Policy, history: list[Arrival], *counted: Portfolio) -> Iterato
 
 def visible(state: AccountState, context: Context) -> dict[str, Any]:
     """Give what a reader of snapshots sees, but for when it was and which revision."""
-    return snapshot(state, context).model_dump(exclude={"as_of", "revision"})
+    shown = msgspec.structs.asdict(snapshot(state, context))
+    return {name: value for name, value in shown.items() if name not in {"as_of", "revision"}}
 
 
 @given(policies(), histories(), portfolios(), portfolios())

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.bodies import OutputEvent
 from models.codec import pack, unpack
 from models.events import AccountEvent
-from models.outputs import OutputEvent
 from models.policy import Policy
 from models.state import ErasedAccount
 from processors.account import advance, apply

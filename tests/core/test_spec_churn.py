@@ -4,7 +4,7 @@
 
 from typing import Any, Final
 
-from models.outputs import TierChanged
+from models.bodies import TierChanged
 from models.policy import Policy
 from processors.snapshots import snapshot
 from tests.support.scenario import play, policy_of

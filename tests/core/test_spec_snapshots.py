@@ -12,7 +12,10 @@ from tests.support.tables import Row, table
 def _described(partition: Partition, account_id: str = "A-1") -> str:
     """Take a snapshot and name what it says; `-` if it says nothing new."""
     found = partition.take_snapshot(account_id)
-    return "-" if found is None else f"{found.revision} {found.tier} {found.lifetime.orders}"
+    if found is None:
+        return "-"
+    shown = found.snapshot
+    return f"{shown.revision} {shown.tier} {shown.lifetime.orders}"
 
 
 @table("""

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from confluent_kafka import Producer
 
+from models.bodies import body_of
 from models.outputs import AccountLost, Cause, ChurnLevel, ChurnReason, Tier
 from stream.records import OutRecord, output_record, tombstone_record
 from stream.settings import Settings, load_settings
@@ -96,7 +97,7 @@ class Stand:
     def publish(self, *events: AccountLost, abort: bool = False) -> None:
         """Publish events as the worker does, in one transaction."""
         source = event_source(self.settings.application_id)
-        self._send((output_record(one, self.settings.topics, source, None) for one in events), abort=abort)
+        self._send((output_record(body_of(one), self.settings.topics, source, None) for one in events), abort=abort)
 
     def erase(self, account_id: str, incarnation: int = 1) -> None:
         """Publish that an account was erased."""

@@ -11,6 +11,7 @@ import pytest
 from pydantic import TypeAdapter
 from standardwebhooks import Webhook, WebhookVerificationError
 
+from models.bodies import body_of
 from stream.delivery.destinations import Destination, WebhookDestination
 from stream.delivery.events import Delivery, Event, Place, UnreadableEventError
 from stream.delivery.reasons import AttemptOutcome, FailureReason
@@ -40,7 +41,7 @@ def hook(**options: Any) -> WebhookDestination:
 
 def published(account_id: str = "A-1", sequence: int = 7) -> Event:
     """Read an event as it was published."""
-    record = output_record(event(account_id, sequence), TopicNames(), "/account-health/test", None)
+    record = output_record(body_of(event(account_id, sequence)), TopicNames(), "/account-health/test", None)
     return Delivery(Place(record.topic, 0, 0), record.key or b"", record.value, record.headers, 0).event()
 
 
@@ -256,7 +257,7 @@ def test_every_outcome_but_acceptance_is_a_reason() -> None:
 )
 def test_a_record_that_is_no_event_says_so(name: str, value: Any, told: str) -> None:
     """Nothing of what it holds is quoted."""
-    record = output_record(event("SECRET-NAME", 1), TopicNames(), "/s", None)
+    record = output_record(body_of(event("SECRET-NAME", 1)), TopicNames(), "/s", None)
     fields: dict[str, Any] = {"value": record.value, "headers": record.headers, name: value}
     delivery = Delivery(Place("t", 0, 0), b"k", fields["value"], fields["headers"], 0)
 

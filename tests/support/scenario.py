@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Final
 
+from models.bodies import OutputEvent, TierChanged
 from models.events import TOPIC_OF_TYPE, AccountEvent, Ratings, adapter_of
 from models.fields import from_epoch_ms
-from models.outputs import OutputEvent, TierChanged
 from models.policy import Policy, read_policy
 from models.portfolio import CutPoints
 from models.state import AccountState, ErasedAccount
