@@ -10,6 +10,7 @@ import tomllib
 from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
+from difflib import get_close_matches
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from models.actions import DEFAULT_ACTIONS, ActionRule
 from models.events import Severity
@@ -346,7 +347,7 @@ def read_policy(source: Mapping[str, Any]) -> Policy:
         return Policy.model_validate(source)
     except ValidationError as error:
         lines = [
-            f"{'.'.join(str(part) for part in one['loc']) or 'policy'} = {_shortened(one['input'])}: {one['msg']}"
+            f"{'.'.join(str(part) for part in one['loc']) or 'policy'} = {_shortened(one['input'])}: {_allowed(one)}"
             for one in error.errors(include_url=False, include_context=False)
         ]
         raise PolicyError("\n".join(lines)) from error
@@ -364,6 +365,18 @@ def load_policy(path: Path) -> Policy:
         raise PolicyError(f"{path}: {error.strerror}") from error
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise PolicyError(f"{path}: not TOML: {error}") from error
+
+
+def _allowed(error: ErrorDetails) -> str:
+    match error["type"]:
+        case "extra_forbidden":
+            known = [name for one in Section.__subclasses__() for name in one.model_fields]
+            near = get_close_matches(str(error["loc"][-1]), known, n=1)
+            return error["msg"] + "".join(f": is {name} meant?" for name in near)
+        case "tuple_type":
+            return "Input should be a list"
+        case _:
+            return error["msg"]
 
 
 def _shortened(value: Any) -> str:

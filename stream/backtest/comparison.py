@@ -4,7 +4,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from statistics import median
-from typing import Final, Literal, NamedTuple, Protocol
+from typing import Final, Literal, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
@@ -17,6 +17,11 @@ ALERT_LEVELS: Final = ("medium", "high")
 _AT_LEAST: Final = {"medium": ("medium", "high"), "high": ("high",)}
 
 
+_UNRATED: Final = "unrated"
+TIERS: Final = ("key", "growth", "standard", "basic", _UNRATED)
+_PLACES: Final = {tier: place for place, tier in enumerate(TIERS)}
+
+_Name = TypeVar("_Name", bound=str)
 Why = Literal["score", "veto", "confidence", "bounds"]
 
 
@@ -66,6 +71,10 @@ class Side(msgspec.Struct, frozen=True):
     """One policy's figures."""
 
     policy_version: str
+    events: dict[str, int]
+    """Events by what became of them; those that only one policy refuses are what makes the two differ."""
+    refused: dict[str, int]
+    """Events that a worker would make dead letters, by reason."""
     tiers: dict[str, int]
     tier_changes: int
     flaps: int
@@ -77,6 +86,8 @@ class Comparison(msgspec.Struct, frozen=True):
     """All that is different, the old policy first."""
 
     accounts: int
+    skipped: int
+    """Events after the last day that counts."""
     left_after_days: int
     """A silence of as many days is a departure, for both."""
     old: Side
@@ -155,6 +166,7 @@ def compare(old: History, new: History, truth: Truth, context: Context) -> Compa
     fired_old, fired_new = _fired(old, context), _fired(new, context)
     return Comparison(
         accounts=len(old.accounts.keys() | new.accounts.keys()),
+        skipped=old.summary.skipped,
         left_after_days=truth.left_after_days,
         old=_side(old, truth, context),
         new=_side(new, truth, context),
@@ -199,12 +211,18 @@ def foretold(level: str, alerts: Sequence[Alert], truth: Truth, context: Context
 def _side(history: History, truth: Truth, context: Context) -> Side:
     return Side(
         policy_version=history.policy_version,
-        tiers=dict(sorted(Counter(one.tier for one in history.accounts.values()).items())),
+        events=_sorted(history.summary.outcomes),
+        refused=_sorted(history.summary.refusals),
+        tiers=_sorted(Counter(one.tier for one in history.accounts.values())),
         tier_changes=len(history.tier_changes),
         flaps=sum(one.flap for one in history.tier_changes),
-        churn_events=dict(sorted(Counter(one.level for one in history.churn_events).items())),
+        churn_events=_sorted(Counter(one.level for one in history.churn_events)),
         foretold=[foretold(level, history.churn_events, truth, context) for level in ALERT_LEVELS],
     )
+
+
+def _sorted(counts: Mapping[_Name, int]) -> dict[str, int]:
+    return {str(name): count for name, count in sorted(counts.items())}
 
 
 def _tier(history: History, account_id: str) -> str | None:
@@ -237,6 +255,10 @@ class Judged(Protocol):
     """What decides a tier, of one account under one policy."""
 
     @property
+    def tier(self) -> str:
+        """Of the account."""
+
+    @property
     def score(self) -> float | None:
         """Of the account."""
 
@@ -250,12 +272,23 @@ class Judged(Protocol):
 
 
 def why(old: Judged, new: Judged) -> Why:
-    """Name what is different where a tier is."""
+    """Name what is different where a tier is, and can have led there.
+
+    A score explains a tier that went its way, and no tier of being unrated; confidence that and being a key account.
+    """
     if old.veto != new.veto:
         return "veto"
-    if old.score != new.score:
+    if old.confidence != new.confidence and _UNRATED in {old.tier, new.tier}:
+        return "confidence"
+    places = _PLACES[old.tier], _PLACES[new.tier]
+    if _UNRATED not in {old.tier, new.tier} and _goes(old.score or 0, new.score or 0) == _goes(*reversed(places)):
         return "score"
-    return "confidence" if old.confidence != new.confidence else "bounds"
+    is_surer = _goes(old.confidence, new.confidence) == _goes(*reversed(places)) and 0 in places
+    return "confidence" if is_surer else "bounds"
+
+
+def _goes(before: float, after: float) -> int:
+    return (after > before) - (after < before)
 
 
 def _fired(history: History, context: Context) -> set[tuple[str, str, int]]:

@@ -14,6 +14,7 @@ from models.wire import Refusal, parse
 from processors.context import Context
 from stream.files import merge
 from stream.replay import CHURN_RISK_FILE, SNAPSHOTS_FILE, TIER_CHANGES_FILE, Replay, Summary, processes_for
+from stream.replay.erasures import last_erasures
 
 Progress = Callable[[int], None]
 _Line = TypeVar("_Line")
@@ -90,20 +91,30 @@ def replayed(  # noqa: PLR0913, PLR0917  # a replay's own
         )
 
 
-def order_days(events: Sequence[Path], context: Context, latest_ms: int) -> dict[str, list[int]]:
+def order_days(
+    events: Sequence[Path], context: Context, latest_ms: int, erasures_until_ms: int
+) -> dict[str, list[int]]:
     """Give the days on which each account ordered, ascending, up to a moment.
 
-    A cancelled order counts: what the account did is what a forecast is about.
+    A cancelled order counts: what the account did is what a forecast is about. What an account did before it was
+    erased does not: a replay knows nothing of it.
+
+    Args:
+        events: the files.
+        context: whose time zone says which day an order belongs to.
+        latest_ms: the last moment that counts.
+        erasures_until_ms: the last moment up to which an erasure counts, also for what was before it.
 
     Raises:
         FileError: if a file cannot be read.
     """
     found: dict[str, set[int]] = {}
+    erased_ms = last_erasures(events, erasures_until_ms)
     for line in merge(events, latest_ms):
         if line.topic is not InputTopic.ORDERS or line.account_id is None:
             continue
         event = parse(InputTopic.ORDERS, line.account_id.encode(), line.raw)
-        if isinstance(event, Refusal) or event.occurred_ms > latest_ms:
+        if isinstance(event, Refusal) or not erased_ms.get(line.account_id, _NEVER) < event.occurred_ms <= latest_ms:
             continue
         if isinstance(event, Order) and event.type == _ORDERED:
             found.setdefault(event.account_id, set()).add(context.day_of(event.occurred_ms))
@@ -111,6 +122,7 @@ def order_days(events: Sequence[Path], context: Context, latest_ms: int) -> dict
 
 
 _ORDERED: Final = "order.completed"
+_NEVER: Final = -(10**18)
 
 
 def _lines(path: Path, kind: type[_Line]) -> Iterator[_Line]:

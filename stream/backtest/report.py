@@ -2,15 +2,26 @@
 
 import io
 from importlib.resources import files
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from stream.backtest.comparison import Comparison, Foretold
+from stream.backtest.comparison import TIERS, Comparison, Foretold
 
-_TIERS: Final = ("key", "growth", "standard", "basic", "unrated")
+if TYPE_CHECKING:
+    from matplotlib.typing import RcKeyType
+
 _ROWS_MAX: Final = 500
 """Accounts and alerts listed in the page; the JSON file has all."""
 _OLD_COLOUR: Final = "#8a94a6"
-_NEW_COLOUR: Final = "#2563eb"
+_NEW_COLOUR: Final = "#3b82f6"
+_INK: Final = "#123456"
+"""Stands for the colour of the page's text, which is another one in the dark."""
+_INKED: Final[tuple["RcKeyType", ...]] = (
+    "text.color",
+    "axes.edgecolor",
+    "axes.labelcolor",
+    "xtick.color",
+    "ytick.color",
+)
 
 
 def html(comparison: Comparison, old_name: str, new_name: str) -> str:
@@ -31,7 +42,7 @@ def html(comparison: Comparison, old_name: str, new_name: str) -> str:
         one=comparison,
         old_name=old_name,
         new_name=new_name,
-        tiers=_TIERS,
+        tiers=TIERS,
         matrix=matrix,
         rows_max=_ROWS_MAX,
         tiers_plot=_tiers_plot(comparison, old_name, new_name),
@@ -41,15 +52,15 @@ def html(comparison: Comparison, old_name: str, new_name: str) -> str:
 
 def _tiers_plot(comparison: Comparison, old_name: str, new_name: str) -> str:
     def draw(axes: Any) -> None:
-        places = range(len(_TIERS))
+        places = range(len(TIERS))
         for offset, side, name, colour in (
             (-0.2, comparison.old, old_name, _OLD_COLOUR),
             (0.2, comparison.new, new_name, _NEW_COLOUR),
         ):
-            counts = [side.tiers.get(tier, 0) for tier in _TIERS]
+            counts = [side.tiers.get(tier, 0) for tier in TIERS]
             bars = axes.bar([place + offset for place in places], counts, 0.38, label=name, color=colour)
             axes.bar_label(bars, fontsize=8)
-        axes.set_xticks(list(places), _TIERS)
+        axes.set_xticks(list(places), TIERS)
         axes.set_ylabel("accounts")
         axes.legend(frameon=False)
 
@@ -84,12 +95,16 @@ def _svg(draw: Any) -> str:
     from matplotlib.figure import Figure  # noqa: PLC0415
 
     # Texts as texts, and the same bytes for the same figures.
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "account-health"}):
+    style: dict[RcKeyType, str] = {"svg.fonttype": "none", "svg.hashsalt": "account-health"}
+    style |= dict.fromkeys(_INKED, _INK)
+    with rc_context(style):
         figure = Figure(figsize=(6.4, 3.6), layout="constrained")
         axes = figure.add_subplot()
+        figure.patch.set_visible(False)
+        axes.patch.set_visible(False)
         axes.spines[["top", "right"]].set_visible(False)
         draw(axes)
         target = io.StringIO()
         figure.savefig(target, format="svg", metadata={"Date": None, "Creator": None})
     text = target.getvalue()
-    return text[text.index("<svg") :]
+    return text[text.index("<svg") :].replace(_INK, "currentColor")

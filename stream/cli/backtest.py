@@ -13,7 +13,7 @@ from rich.table import Table
 from models.churn_model import ChurnModelError
 from models.policy import Policy, PolicyError, load_policy
 from processors.context import Context, day_of_date
-from stream.backtest.comparison import Comparison, Truth, compare
+from stream.backtest.comparison import TIERS, Comparison, Truth, compare
 from stream.backtest.history import History, order_days, replayed
 from stream.backtest.report import html
 from stream.cli.replay import progress_bar
@@ -61,8 +61,8 @@ def backtest(  # noqa: PLR0913, PLR0917  # the flags of a command
     days, and how well each policy's alerts foretold who left.
     """
     try:
-        tried = load_policy(policy)
-        held = _held(events, against, tried)
+        tried, asked = _loaded(policy, against)
+        held = _held(events, asked, tried)
         cuts = None if cut_points is None else load_cut_points(cut_points)
         contexts = (
             Context(held, cuts=cuts, model=model_for(against_model, held)),
@@ -100,13 +100,28 @@ def _compared(
     end_ms = latest_ms if until is None else calendar.end_of_day_ms(day_of_date(until))
     last_ms = old.summary.last_ms
     end_day = calendar.day_of(end_ms if until is not None or last_ms is None else last_ms)
-    truth = Truth(order_days(events, calendar, end_ms), end_day, left_after_days)
+    days = order_days(events, calendar, end_ms, max(latest_ms, end_ms))
+    truth = Truth(days, end_day, left_after_days)
     return compare(old, new, truth, calendar)
 
 
-def _held(events: list[Path], against: Path | None, tried: Policy) -> Policy:
-    if against is not None:
-        held = load_policy(against)
+def _loaded(policy: Path, against: Path | None) -> tuple[Policy, Policy | None]:
+    """Read the policies; what is wrong with either is told of both at once, each line with its file."""
+    loaded: list[Policy] = []
+    errors: list[str] = []
+    for path in (policy, *(() if against is None else (against,))):
+        try:
+            loaded.append(load_policy(path))
+        except PolicyError as error:
+            name = f"{path}: "
+            errors += [name + line.removeprefix(name) for line in str(error).splitlines()]
+    if errors:
+        raise PolicyError("\n".join(errors))
+    return loaded[0], None if against is None else loaded[1]
+
+
+def _held(events: list[Path], held: Policy | None, tried: Policy) -> Policy:
+    if held is not None:
         if held.reporting_currency != tried.reporting_currency:
             raise PolicyError(
                 f"the policies report in {held.reporting_currency} and {tried.reporting_currency}: their accounts "
@@ -129,23 +144,28 @@ def _print(comparison: Comparison) -> None:
     table = Table("", "in force", "tried", title="What if", title_justify="left")
     old, new = comparison.old, comparison.new
     table.add_row("policy", old.policy_version, new.policy_version)
-    table.add_row("tier changes", str(old.tier_changes), str(new.tier_changes))
-    table.add_row("of them undone within 30 days", str(old.flaps), str(new.flaps))
-    for tier in ("key", "growth", "standard", "basic", "unrated"):
-        table.add_row(f"accounts {tier}", str(old.tiers.get(tier, 0)), str(new.tiers.get(tier, 0)))
+    for name, held, tried in (("events", old.events, new.events), ("dead letters", old.refused, new.refused)):
+        for one in sorted(held.keys() | tried.keys()):
+            table.add_row(f"{name} {one}", f"{held.get(one, 0):,}", f"{tried.get(one, 0):,}")
+    table.add_row("tier changes", f"{old.tier_changes:,}", f"{new.tier_changes:,}")
+    table.add_row("of them undone within 30 days", f"{old.flaps:,}", f"{new.flaps:,}")
+    for tier in TIERS:
+        table.add_row(f"accounts {tier}", f"{old.tiers.get(tier, 0):,}", f"{new.tiers.get(tier, 0):,}")
     for level in ("medium", "high", "lost"):
-        row = (str(side.churn_events.get(level, 0)) for side in (old, new))
-        table.add_row(f"events {level}", *row)
+        row = (f"{side.churn_events.get(level, 0):,}" for side in (old, new))
+        table.add_row(f"churn events {level}", *row)
     for before, after in zip(old.foretold, new.foretold, strict=True):
         name = f"alerts {before.level} or worse"
         table.add_row(f"{name}: precision", _share(before.precision), _share(after.precision))
         table.add_row(f"{name}: recall", _share(before.recall), _share(after.recall))
         table.add_row(f"{name}: days ahead", _days(before.lead_days), _days(after.lead_days))
     console.print(table)
+    if comparison.skipped:
+        console.print(f"{comparison.skipped:,} events are after --until")
     moves = comparison.moves
     console.print(
-        f"{len(moves)} of {comparison.accounts} accounts end in another tier; "
-        f"{len(comparison.alerts_only_new)} alerts more, {len(comparison.alerts_only_old)} fewer"
+        f"{len(moves):,} of {comparison.accounts:,} accounts end in another tier; "
+        f"{len(comparison.alerts_only_new):,} alerts more, {len(comparison.alerts_only_old):,} fewer"
     )
     if not moves:
         return

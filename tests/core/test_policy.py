@@ -17,7 +17,7 @@ from tests.support.tables import Row, table
 @table("""
 | case                                 | setting                        | value                        | allowed |
 | an unknown setting                   | colour                         | "red"                        | Extra inputs are not permitted |
-| an unknown setting of a section      | tiers.dwel_days                | 3                            | Extra inputs are not permitted |
+| an unknown setting of a section      | tiers.dwel_days                | 3                            | Extra inputs are not permitted: is dwell_days meant? |
 | a currency of nobody                 | reporting_currency             | "EURO"                       | ISO 4217 |
 | a time zone of nobody                | reporting_timezone             | "Mars/Base"                  | IANA time zone |
 | a time zone that is a path           | reporting_timezone             | "../etc/passwd"              | IANA time zone |
@@ -34,6 +34,7 @@ from tests.support.tables import Row, table
 | a rate of nothing                    | rates                          | {"USD": [{"since": "2026-01-01", "rate": 0}]} | greater than 0 |
 | an endless rate                      | rates                          | {"USD": [{"since": "2026-01-01", "rate": "inf"}]} | finite |
 | a currency without rates             | rates                          | {"USD": []}                  | at least 1 item |
+| a rate that is no list               | rates                          | {"USD": {}}                  | Input should be a list |
 | no weight at all                     | scorecard.weights              | {"revenue": 0, "profit": 0, "strategic": 0, "potential": 0, "relationship": 0} | above 0 |
 | a weight of a fraction               | scorecard.weights              | {"revenue": 0.5}             | valid integer |
 | an unknown component                 | scorecard.weights              | {"frequency": 25}            | Extra inputs are not permitted |

@@ -2,12 +2,15 @@
 
 # ruff: noqa: E501  # a row of a table is one line
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 from models.policy import Policy
+from models.reasons import Outcome, RefusalReason
 from processors.context import Context, date_of
 from stream.backtest.comparison import Truth, compare, foretold
 from stream.backtest.history import Alert, Health, History, Part, TierChange
+from stream.replay import Summary
 from tests.support.tables import Row, table
 
 CONTEXT = Context(Policy(reporting_currency="EUR"))
@@ -72,7 +75,11 @@ def _health(text: str) -> Health:
 def _history(text: str, alerts: str = "", flaps: int = 0) -> History:
     changes = [TierChange("A", EPOCH, None, "key", "time", flap=True)] * flaps
     accounts = {} if text == "-" else {"A": _health(text)}
-    return History("v", accounts, changes, _alerts(alerts), None)  # type: ignore[arg-type]  # not looked at
+    outcomes = Counter({Outcome.APPLIED: 5})
+    refusals = Counter({RefusalReason.INVALID_FIELD: 2})
+    nothing: Counter[str] = Counter()
+    summary = Summary(outcomes, refusals, 3, Counter(), nothing, nothing, nothing, len(accounts), None, None)
+    return History("v", accounts, changes, _alerts(alerts), summary)
 
 
 @table("""
@@ -82,6 +89,11 @@ def _history(text: str, alerts: str = "", flaps: int = 0) -> History:
 | another score                  | key 80 50 0.5 -          | growth 60 30 0.5 -       | key > growth         | score      | revenue -20.0              |
 | a bound alone                  | key 80 50 0.5 -          | growth 80 50 0.5 -       | key > growth         | bounds     |                            |
 | confidence                     | key 80 50 0.5 -          | unrated 80 50 0.2 -      | key > unrated        | confidence |                            |
+| unrated, and scored otherwise  | key 80 50 0.5 -          | unrated 81 51 0.2 -      | key > unrated        | confidence | revenue 1.0                |
+| a limit of being unrated       | key 80 50 0.5 -          | unrated 79 49 0.5 -      | key > unrated        | bounds     | revenue -1.0               |
+| too little known to be key     | key 80 50 0.5 -          | growth 81 51 0.4 -       | key > growth         | confidence | revenue 1.0                |
+| better with fewer points       | growth 64 50 0.5 -       | key 63 49 0.5 -          | growth > key         | bounds     | revenue -1.0               |
+| surer, which only key asks for | basic 26 10 0.5 -        | standard 26 10 0.6 -     | basic > standard     | bounds     |                            |
 | a veto                         | key 80 50 0.5 -          | basic 80 50 0.5 loss     | key > basic          | veto       |                            |
 | deltas that cancel out         | key 80 50 0.5 -          | growth 80 20 0.5 -       | key > growth         | bounds     | revenue -30.0, profit 30.0 |
 | known under the new one only   | -                        | basic 10 10 0.5 -        | None > basic         | score      | revenue 10.0               |
@@ -108,3 +120,12 @@ def test_alerts_and_flaps_that_differ() -> None:
     assert [(one.level, one.day) for one in comparison.alerts_only_new] == [("high", str(date_of(21)))]
     assert (comparison.old.flaps, comparison.new.flaps) == (2, 1)
     assert comparison.tier_matrix == [("key", "key", 1)]
+
+
+def test_what_did_not_count_is_told() -> None:
+    """Of each policy what a worker would refuse, and what is after the last day: else a comparison of little looks whole."""
+    comparison = compare(_history("-"), _history("-"), Truth({}, 0, 100), CONTEXT)
+
+    assert comparison.skipped == 3
+    assert comparison.new.events == {"applied": 5}
+    assert comparison.new.refused == {"invalid_field": 2}
