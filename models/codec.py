@@ -65,8 +65,12 @@ class Header(NamedTuple):
     due_day: int | None
 
 
-def pack(state: AccountState) -> bytes:
+def pack(state: AccountState, order_days: int | None = None) -> bytes:
     """Pack a state; equal states give equal bytes.
+
+    Args:
+        state: the state, planned.
+        order_days: how many of its days have more orders than cancellations, if that is known; else they are counted.
 
     >>> unpack(pack(AccountState("A-1", revision=3))).revision
     3
@@ -75,12 +79,12 @@ def pack(state: AccountState) -> bytes:
     due_day = _NEVER_DUE if state.due_day is None else state.due_day
     flags = _SNAPSHOT_PENDING if state.revision > state.published_revision else 0
     tier_code, level_code = _TIER_CODE[state.tier], _LEVEL_CODE[state.churn_level]
-    return _HEADER.pack(FORMAT, flags, tier_code, level_code, due_day, *_figures(state)) + _encode(state)
+    return _HEADER.pack(FORMAT, flags, tier_code, level_code, due_day, *_figures(state, order_days)) + _encode(state)
 
 
 def pack_figures(state: AccountState) -> bytes:
     """Give the figures of a state as they stand in its header."""
-    return _FIGURES.pack(*_figures(state))
+    return _FIGURES.pack(*_figures(state, None))
 
 
 def figures(packed: bytes) -> bytes:
@@ -162,23 +166,26 @@ def unpack(packed: bytes) -> AccountState:
         raise StateFormatError(f"not a state of format {format_}: {error}") from error
 
 
-def _figures(state: AccountState) -> tuple[int, ...]:
-    order_days = state.old_order_days + sum(map(_is_positive, state.orders))
+def _figures(state: AccountState, order_days: int | None) -> tuple[int, ...]:
+    days = state.days
+    if order_days is None:
+        order_days = sum(map(_is_positive, state.orders))
     first_day, last_day = state.old_first_order_day, state.old_last_order_day
-    if order_days > state.old_order_days:
-        if first_day is None:
-            first_day = next(day for day, orders in zip(state.days, state.orders, strict=True) if orders > 0)
-        backwards = zip(reversed(state.days), reversed(state.orders), strict=True)
-        last_day = next(day for day, orders in backwards if orders > 0)
-    budget_minor = None if state.profile is None else state.profile.budget_minor
+    if order_days:
+        ordered = days
+        if order_days < len(days):
+            ordered = [day for day, orders in zip(days, state.orders, strict=True) if orders > 0]
+        first_day, last_day = ordered[0] if first_day is None else first_day, ordered[-1]
+    profile, profit_minor, support_days = state.profile, state.year_profit_minor, state.support_days
+    budget_minor = None if profile is None else profile.budget_minor
     return (
         state.year_revenue_minor,
-        NO_PROFIT if state.year_profit_minor is None else state.year_profit_minor,
+        NO_PROFIT if profit_minor is None else profit_minor,
         NO_BUDGET if budget_minor is None else budget_minor,
         state.year_orders,
-        order_days,
+        state.old_order_days + order_days,
         NO_DAY if first_day is None else first_day,
         NO_DAY if last_day is None else last_day,
-        sum(one.count for one in state.support_days) if state.support_days else 0,
+        sum(one.count for one in support_days) if support_days else 0,
         state.parts,
     )

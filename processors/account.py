@@ -4,7 +4,7 @@
 The state belongs to the caller and is changed in place. Same input, same output, always.
 """
 
-from typing import assert_never
+from typing import Final
 
 import msgspec
 
@@ -26,11 +26,17 @@ from models.state import PRODUCT_LINES_MAX, UNPLANNED, AccountState, ErasedAccou
 from models.wire import Refusal
 from processors import publish, recent, support, windows
 from processors.context import AmountRangeError, Context, MissingRateError
-from processors.evaluation import evaluate, level_of, override_of, plan, settle, tier_of
+from processors.evaluation import Evaluation, evaluate, level_of, override_of, plan, settle, tier_of
 from processors.profiles import profile_of
 from processors.windows import Movement
 
 CORRECTIONS = frozenset({"order.refunded", "order.cancelled"})
+# The compiled core looks the member of an enumeration up each time it is named there.
+_TIME: Final = Cause.TIME
+_BEHAVIOUR: Final = Cause.BEHAVIOUR
+_CORRECTION: Final = Cause.CORRECTION
+_APPLIED: Final = Outcome.APPLIED
+_LATE: Final = Outcome.LATE
 
 
 class Step(msgspec.Struct, frozen=True, gc=False):
@@ -100,9 +106,9 @@ def apply(  # noqa: PLR0913  # two moments: what time it is, and how far time ha
     cause = _cause(state, event, read, as_of_day, context)
     outcome = _take(state, event, read, as_of_day, context)
     _remember(state, event, print_)
-    if outcome is not Outcome.APPLIED:
-        cause = Cause.CORRECTION
-    outputs += _conclude(state, moment_ms, as_of_day, publish.Trigger(cause, event.event_id), context)
+    if outcome is not _APPLIED:
+        cause = _CORRECTION
+    outputs += _conclude(state, moment_ms, as_of_day, cause, context, event.event_id)
     if planned:
         plan(state)
     return Step(state, tuple(outputs), outcome, None, True)
@@ -193,7 +199,7 @@ def _take(state: AccountState, event: CoreEvent, read: _Read, as_of_day: int, co
     if not inside:
         return Outcome.TOO_LATE
     # A cancellation counts on a past day by nature; it is late when it comes late itself.
-    return Outcome.LATE if read.occurred_day < as_of_day else Outcome.APPLIED
+    return _LATE if read.occurred_day < as_of_day else _APPLIED
 
 
 def _note_lines(state: AccountState, lines: tuple[str, ...], day: int) -> None:
@@ -233,13 +239,13 @@ def _forget(state: AccountState, as_of_day: int, context: Context) -> int:
 
 def _cause(state: AccountState, event: CoreEvent, read: _Read, as_of_day: int, context: Context) -> Cause:
     """Name what an event does to its account, if it is on time: ratings behave, overrides and segments configure."""
-    if event.type in CORRECTIONS:
-        return Cause.CORRECTION
+    if isinstance(event, Order):
+        return _CORRECTION if event.type in CORRECTIONS else _BEHAVIOUR
     if read.profile is not None:
         moved = context.card_of(read.profile) is not context.card_of(state.profile)
         if moved or override_of(read.profile, as_of_day) is not override_of(state.profile, as_of_day):
             return Cause.CONFIGURATION
-    return Cause.BEHAVIOUR
+    return _BEHAVIOUR
 
 
 def _catch_up(state: AccountState, last_day: int, context: Context) -> list[OutputEvent]:
@@ -250,7 +256,7 @@ def _catch_up(state: AccountState, last_day: int, context: Context) -> list[Outp
     outputs: list[OutputEvent] = []
     last_due_day = UNPLANNED
     if state.configuration != context.configuration:
-        outputs += _conclude(state, state.as_of_ms, state.as_of_day, publish.Trigger(Cause.CONFIGURATION), context)
+        outputs += _conclude(state, state.as_of_ms, state.as_of_day, Cause.CONFIGURATION, context)
     if state.due_day == UNPLANNED and last_day <= state.as_of_day:
         # Nothing is due on the day of the last evaluation.
         return outputs
@@ -260,7 +266,7 @@ def _catch_up(state: AccountState, last_day: int, context: Context) -> list[Outp
         moment_ms = max(state.as_of_ms, context.start_of_day_ms(due_day))
         # Where the clock goes back over midnight, a moment after the day's first may belong to the day before.
         as_of_day = max(state.as_of_day, due_day, context.day_of(moment_ms))
-        outputs += _conclude(state, moment_ms, as_of_day, publish.Trigger(Cause.TIME), context)
+        outputs += _conclude(state, moment_ms, as_of_day, _TIME, context)
     return outputs
 
 
@@ -271,23 +277,29 @@ def _adopt(state: AccountState, moment_ms: int, as_of_day: int, context: Context
     """
     if state.portfolio_version == context.portfolio_version:
         return []
-    return _conclude(state, moment_ms, as_of_day, publish.Trigger(Cause.PORTFOLIO), context)
+    return _conclude(state, moment_ms, as_of_day, Cause.PORTFOLIO, context)
 
 
-def _conclude(
-    state: AccountState, moment_ms: int, as_of_day: int, trigger: publish.Trigger, context: Context
+def _conclude(  # noqa: PLR0913, PLR0917  # when, why, and by what
+    state: AccountState, moment_ms: int, as_of_day: int, cause: Cause, context: Context, event_id: str | None = None
 ) -> list[OutputEvent]:
     """Evaluate as of a moment and its day, write the result into the state and publish the net change."""
     tier, level = tier_of(state), level_of(state)
-    adopts = trigger.cause is Cause.TIME and state.portfolio_version != context.portfolio_version
-    # What new cut points alone make of the account, on the day before: it cannot be told from data that is forgotten.
-    by_cuts = evaluate(state, state.as_of_day, context) if adopts and _forgets(state, as_of_day, context) else None
-    _forget(state, as_of_day, context)
+    adopts = False
+    by_cuts: Evaluation | None = None
+    if event_id is None:
+        adopts = cause is _TIME and state.portfolio_version != context.portfolio_version
+        if adopts and _forgets(state, as_of_day, context):
+            # What new cut points alone make of the account, on the day before: it cannot be told from data that is
+            # forgotten.
+            by_cuts = evaluate(state, state.as_of_day, context)
+        # An event made room before it was taken.
+        _forget(state, as_of_day, context)
     evaluation = evaluate(state, as_of_day, context)
     if evaluation.tier is tier and evaluation.assessed.level is level:
         settle(state, evaluation, moment_ms, context)
         return []
-    tier_trigger = level_trigger = trigger
+    tier_trigger = level_trigger = publish.Trigger(cause, event_id)
     if adopts:
         by_cuts = by_cuts or evaluate(state, state.as_of_day, context)
         if by_cuts.tier is evaluation.tier:
@@ -303,28 +315,24 @@ def _conclude(
 
 
 def _ignored(state: AccountState, event: CoreEvent, print_: bytes) -> Outcome | None:
-    match TOPIC_OF_TYPE[event.type]:
-        case InputTopic.ORDERS:
-            return recent.seen(state.recent_orders, print_)
-        case InputTopic.SUPPORT:
-            return recent.seen(state.recent_support, print_)
-        case InputTopic.PROFILES:
-            if (outcome := recent.seen(state.recent_profiles, print_)) is not None:
-                return outcome
-            held = state.profile
-            older = isinstance(event, ProfileUpdated) and held is not None and event.profile_version < held.version
-            return Outcome.STALE if older else None
-    assert_never(event.type)
+    if isinstance(event, Order):
+        return recent.seen(state.recent_orders, print_)
+    if TOPIC_OF_TYPE[event.type] is InputTopic.SUPPORT:
+        return recent.seen(state.recent_support, print_)
+    if (outcome := recent.seen(state.recent_profiles, print_)) is not None:
+        return outcome
+    held = state.profile
+    older = isinstance(event, ProfileUpdated) and held is not None and event.profile_version < held.version
+    return Outcome.STALE if older else None
 
 
 def _remember(state: AccountState, event: CoreEvent, print_: bytes) -> None:
-    match TOPIC_OF_TYPE[event.type]:
-        case InputTopic.ORDERS:
-            state.recent_orders = recent.remember(state.recent_orders, print_)
-        case InputTopic.SUPPORT:
-            state.recent_support = recent.remember(state.recent_support, print_)
-        case InputTopic.PROFILES:
-            state.recent_profiles = recent.remember(state.recent_profiles, print_)
+    if isinstance(event, Order):
+        state.recent_orders = recent.remember(state.recent_orders, print_)
+    elif TOPIC_OF_TYPE[event.type] is InputTopic.SUPPORT:
+        state.recent_support = recent.remember(state.recent_support, print_)
+    else:
+        state.recent_profiles = recent.remember(state.recent_profiles, print_)
 
 
 def _erase(

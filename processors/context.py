@@ -258,6 +258,7 @@ class Context:
         self.portfolio_version = 0 if cuts is None else cuts.version
         self.configuration = policy.version if model is None else f"{policy.version}+{model.version}"
         """Names policy and churn model together."""
+        self._reporting_currency: str = policy.reporting_currency
         self.reporting_digits = MINOR_DIGITS[policy.reporting_currency]
         self.major: int = 10**self.reporting_digits
         self._nano_a_minor: int = 10 ** (AMOUNT_DECIMALS - self.reporting_digits)
@@ -340,10 +341,12 @@ class Context:
             MissingRateError: if no rate of the currency is in force on the day.
             AmountRangeError: if the result is above `MINOR_MAX`.
         """
-        if currency == self.policy.reporting_currency:
-            minor, rest = divmod(amount_nano, self._nano_a_minor)
-            twice = 2 * rest
-            return minor + (twice > self._nano_a_minor or (twice == self._nano_a_minor and minor % 2))
+        if currency == self._reporting_currency:
+            nano_a_minor = self._nano_a_minor
+            minor = amount_nano // nano_a_minor
+            twice = 2 * (amount_nano - minor * nano_a_minor)
+            up = twice > nano_a_minor or (twice == nano_a_minor and minor % 2 == 1)
+            return minor + 1 if up else minor
         days = self._rate_days.get(currency, [])
         index = bisect_right(days, day) - 1
         if index < 0:

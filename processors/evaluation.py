@@ -21,7 +21,7 @@ from processors.windows import Rhythm
 
 _WEEK: Final = 7
 _PLAN: Final = "plan"
-
+_LOST: Final = ChurnLevel.LOST
 
 # A lookup costs a tenth of what an enumeration's call does.
 _TIERS: Final[dict[str | None, Tier | None]] = {None: None, **{one.value: one for one in Tier}}
@@ -86,7 +86,7 @@ def evaluate(state: AccountState, as_of_day: int, context: Context) -> Evaluatio
         severe = support.severe_open(state)
         facts = Facts(graded, year.revenue_minor, ranked_profit, year.orders, severe, pressure)
         tier, veto = held_down(tier, facts, context)
-    override = override_of(state.profile, as_of_day)
+    override = None if state.profile is None else override_of(state.profile, as_of_day)
     if override is not None:
         tier, veto = override, None
     return Evaluation(
@@ -108,7 +108,7 @@ def evaluate(state: AccountState, as_of_day: int, context: Context) -> Evaluatio
 
 def settle(state: AccountState, evaluation: Evaluation, as_of_ms: int, context: Context) -> None:
     """Write an evaluation into the state; `plan` has to follow before the due day is read."""
-    graded, earned, assessed = evaluation.graded, evaluation.earned, evaluation.assessed
+    graded, earned, assessed, year = evaluation.graded, evaluation.earned, evaluation.assessed, evaluation.year
     state.earned_tier = earned.tier
     state.below_since_days = list(earned.below_since_days)
     state.tier = evaluation.tier
@@ -122,10 +122,10 @@ def settle(state: AccountState, evaluation: Evaluation, as_of_ms: int, context: 
     state.as_of_ms = as_of_ms
     state.configuration = context.configuration
     state.portfolio_version = context.portfolio_version
-    state.year_revenue_minor = _within(evaluation.year.revenue_minor)
+    state.year_revenue_minor = _within(year.revenue_minor)
     profit = evaluation.ranked_profit_minor
     state.year_profit_minor = None if profit is None else _within(profit)
-    state.year_orders = evaluation.year.orders
+    state.year_orders = year.orders
     state.parts = graded.plan.mask
     state.revision += 1
 
@@ -143,7 +143,9 @@ def plan(state: AccountState) -> int | None:
 
 def _within(minor: int) -> int:
     # Days of either sign within their bounds may sum to more than 64 bits.
-    return max(-SUM_MINOR_MAX, min(minor, SUM_MINOR_MAX))
+    if -SUM_MINOR_MAX <= minor <= SUM_MINOR_MAX:
+        return minor
+    return SUM_MINOR_MAX if minor > 0 else -SUM_MINOR_MAX
 
 
 def year_of(state: AccountState, context: Context) -> Year:
@@ -165,31 +167,50 @@ def lifetime_profit_minor(state: AccountState) -> int | None:
 def _due_day(state: AccountState, evaluation: Evaluation, context: Context) -> int | None:
     """Give the earliest day after an evaluation on which time alone could change something."""
     as_of_day, base_day = evaluation.as_of_day, evaluation.base_day
-    rhythm, earned, assessed = evaluation.rhythm, evaluation.earned, evaluation.assessed
+    rhythm, assessed = evaluation.rhythm, evaluation.assessed
+    rest_day = assessed.rest_day
     slow = base_day + ((as_of_day - base_day) // _WEEK + 1) * _WEEK
     edges = [
-        tiers.next_edge_day(context.tiers, earned),
+        tiers.next_edge_day(context.tiers, evaluation.earned),
         churn.next_edge_day(state, rhythm, assessed, as_of_day, slow, context),
     ]
-    if assessed.rest_day is None or slow <= assessed.rest_day:
+    if rest_day is None or slow <= rest_day:
         edges.append(slow)
     else:
         # No week brings a look at the classes any more.
+        edges.extend(_class_edges(state, rhythm, as_of_day, context))
+    days = state.days
+    if days:
+        first_day, last_day = days[0], days[-1]
+        for window_days in context.edge_windows:
+            start_day = as_of_day - window_days + 1
+            if first_day >= start_day:
+                # The longer ones hold all days too, and longer.
+                edges.append(first_day + window_days)
+                break
+            if last_day >= start_day:
+                edges.append(days[bisect_left(days, start_day)] + window_days)
+    if state.product_lines:
+        edges.append(min(state.product_lines.values()) + context.horizon_days)
+    if state.support_days or state.open_tickets or state.surveys or state.profile is not None:
+        edges.extend(_rare_edges(state, as_of_day, context))
+    due_day: int | None = None
+    for edge in edges:
+        if edge is not None and edge > as_of_day and (due_day is None or edge < due_day):
+            due_day = edge
+    return due_day
+
+
+def _class_edges(state: AccountState, rhythm: Rhythm, as_of_day: int, context: Context) -> list[int | None]:
+    sums: list[int] = []
+    if not state.days:
         older = classes.Older(state.old_block, state.old_block_revenue_minor)
         horizon = range(as_of_day - context.horizon_days + 1, as_of_day + 1)
         sums = classes.blocks(state.days, state.revenue_minor, older, rhythm.first_day, horizon)
-        edges.append(classes.xyz_edge_day(state.days, sums, rhythm.first_day, as_of_day, context.policy.classes))
-        if context.cuts is not None:
-            edges.append(classes.rfm_edge_day(context.cuts.rfm, rhythm.last_day, as_of_day))
-    days = state.days
-    count = len(days)
-    for window_days in context.edge_windows:
-        index = bisect_left(days, as_of_day - window_days + 1)
-        if index < count:
-            edges.append(days[index] + window_days)
-    if state.support_days or state.open_tickets or state.surveys or state.product_lines or state.profile is not None:
-        edges.extend(_rare_edges(state, as_of_day, context))
-    return min([edge for edge in edges if edge is not None and edge > as_of_day], default=None)
+    edges = [classes.xyz_edge_day(state.days, sums, rhythm.first_day, as_of_day, context.policy.classes)]
+    if context.cuts is not None:
+        edges.append(classes.rfm_edge_day(context.cuts.rfm, rhythm.last_day, as_of_day))
+    return edges
 
 
 def _rare_edges(state: AccountState, as_of_day: int, context: Context) -> list[int | None]:
@@ -228,13 +249,14 @@ def override_of(profile: ProfileState | None, as_of_day: int) -> Tier | None:
 
 
 def _note_loss(state: AccountState, evaluation: Evaluation, context: Context) -> None:
-    lost = evaluation.assessed.level is ChurnLevel.LOST
-    if lost and state.lost_day is None:
-        state.lost_day = evaluation.as_of_day
-        state.value_lost_minor = churn.worth_minor(
-            evaluation.year.revenue_minor, evaluation.ranked_profit_minor, context.churn.policy.margin
-        )
-    elif not lost and state.lost_day is not None:
+    level, lost_day = evaluation.assessed.level, state.lost_day
+    if level is _LOST:
+        if lost_day is None:
+            state.lost_day = evaluation.as_of_day
+            state.value_lost_minor = churn.worth_minor(
+                evaluation.year.revenue_minor, evaluation.ranked_profit_minor, context.churn.policy.margin
+            )
+    elif lost_day is not None:
         state.lost_day = state.value_lost_minor = None
-        if evaluation.assessed.level not in churn.UNJUDGED:
+        if level not in churn.UNJUDGED:
             state.recovered_day = evaluation.as_of_day

@@ -22,6 +22,7 @@ from processors.context import Context
 from processors.due import DueDays
 from processors.evaluation import plan
 from processors.snapshots import snapshot
+from processors.windows import totals
 
 NEVER: Final = -1
 """The clock before the first event."""
@@ -259,13 +260,14 @@ class Partition:
 
     def changes(self) -> Changes:
         """Pack what was touched since the last commit."""
-        for state in self._touched.values():
-            if state is not None:
+        states: dict[str, bytes | None] = {}
+        for account_id, state in self._touched.items():
+            if state is None:
+                states[account_id] = None
+            else:
                 plan(state)
-        return Changes(
-            {account_id: None if state is None else pack(state) for account_id, state in self._touched.items()},
-            dict(self._newly_erased),
-        )
+                states[account_id] = pack(state, totals(state).order_days)
+        return Changes(states, dict(self._newly_erased))
 
     def commit(self, changes: Changes) -> None:
         """Make the changes, which `changes` gave, the committed state."""

@@ -5,7 +5,6 @@ score and their differences to its change, exactly. Formulas and worked examples
 """
 
 import math
-from bisect import bisect_left
 from collections.abc import Sequence
 from operator import mul, sub
 from typing import Final
@@ -16,7 +15,7 @@ from models.portfolio import PARTS_COUNT
 from models.state import AccountState, ComponentPoints, ProfileState, SurveyAnswer
 from processors import support
 from processors.context import Card, Context, Plan, Ratio
-from processors.windows import Rhythm, order_days, totals
+from processors.windows import Rhythm, halves, order_days, totals
 
 FULL_SCORE: Final = 10_000
 """The best score, in hundredths."""
@@ -265,13 +264,11 @@ def rating_of(profile: ProfileState | None, name: str, as_of_day: int, context: 
 
 
 def next_edge_day(state: AccountState, as_of_day: int, context: Context) -> int | None:
-    """Give the first day after `as_of_day` on which a line, a rating or a support event leaves the score.
+    """Give the first day after `as_of_day` on which a rating or a support event leaves the score.
 
     Order days leave it with their windows, see `Context.edge_windows`; what changes weekly, see `slow_day`.
     """
     edges: list[int] = []
-    if state.product_lines:
-        edges.append(min(state.product_lines.values()) + context.horizon_days)
     if state.support_days:
         edge = support.next_edge_day(state, as_of_day, context.support_days)
         if edge is not None:
@@ -286,12 +283,10 @@ def next_edge_day(state: AccountState, as_of_day: int, context: Context) -> int 
 
 
 def _growth(state: AccountState, year_revenue_minor: int, as_of_day: int, growth_days: int) -> float:
-    days, revenue = state.days, state.revenue_minor
-    before = bisect_left(days, as_of_day - 2 * growth_days + 1)
-    middle = bisect_left(days, as_of_day - growth_days + 1)
+    before, lately = halves(state, as_of_day, growth_days)
     margin = year_revenue_minor / 4
-    late = max(sum(revenue[middle:]), 0) + margin
-    early = max(sum(revenue[before:middle]), 0) + margin
+    late = max(lately, 0) + margin
+    early = max(before, 0) + margin
     share = (late / (late + early) - _LEAST_GROWTH) / _GROWTH_SPAN
     return min(max(share, 0.0), 1.0) * FULL_PART
 

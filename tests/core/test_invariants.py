@@ -25,7 +25,7 @@ from processors.context import Context
 from processors.recent import fingerprint, seen
 from processors.snapshots import snapshot
 from processors.support import SupportKind
-from processors.windows import order_days, rhythm, totals
+from processors.windows import halves, order_days, rhythm, totals
 from tests.core.histories import FIRST, Arrival, histories, policies, portfolios
 from tests.support.portfolios import Portfolio
 from tests.support.scenario import ACCOUNT, DAY_MS, make_event, play, policy_of, read_event
@@ -83,8 +83,11 @@ def test_what_is_kept_beside_a_state_equals_what_it_holds(
     policy: Policy, history: list[Arrival], counted: Portfolio
 ) -> None:
     """Totals that were kept up to date from the first event on are those of a state that was just unpacked."""
-    for state, _, _ in walk(policy, history, counted):
+    for state, _, context in walk(policy, history, counted):
         again = unpack(pack(state))
+        # What the sums of the halves are as of is whoever asked last.
+        days = context.growth_days
+        assert halves(state, state.as_of_day, days) == halves(again, state.as_of_day, days)
         assert totals(state) == totals(again)
         assert (rhythm(state), order_days(state)) == (rhythm(again), order_days(again))
 
