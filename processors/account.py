@@ -136,15 +136,25 @@ def _fresh(event: CoreEvent, erased: ErasedAccount | None, context: Context) -> 
     )
 
 
-class _Read(msgspec.Struct, frozen=True, gc=False):
-    """An event read against the policy, before it touches the state."""
+class _Read:
+    """An event read against the policy, before it touches the state.
 
-    day: int
-    """The local day on which it counts."""
-    occurred_day: int
-    """The local day on which it happened."""
-    movement: Movement | None = None
-    profile: ProfileState | None = None
+    Args:
+        day: the local day on which it counts.
+        occurred_day: the local day on which it happened.
+        movement: of an order.
+        profile: that the event gives.
+    """
+
+    __slots__ = ("day", "movement", "occurred_day", "profile")
+
+    def __init__(
+        self, day: int, occurred_day: int, movement: Movement | None = None, profile: ProfileState | None = None
+    ) -> None:
+        self.day: Final = day
+        self.occurred_day: Final = occurred_day
+        self.movement: Final = movement
+        self.profile: Final = profile
 
 
 def _understood(event: CoreEvent, context: Context) -> _Read | Refusal:
@@ -184,7 +194,9 @@ def _fits(state: AccountState, event: CoreEvent, read: _Read, context: Context) 
 
 def _take(state: AccountState, event: CoreEvent, read: _Read, as_of_day: int, context: Context) -> Outcome:
     """Change the data of the state; the evaluation follows."""
-    horizon_start_day = _forget(state, as_of_day, context)
+    horizon_start_day = as_of_day - context.horizon_days + 1
+    if as_of_day != state.as_of_day:
+        _forget(state, horizon_start_day)
     if isinstance(event, Order):
         assert read.movement is not None
         inside = windows.add(state, read.day, read.movement, horizon_start_day)
@@ -226,15 +238,13 @@ def _forgets(state: AccountState, as_of_day: int, context: Context) -> bool:
     return any(day < start_day for days in first_days for day in days)
 
 
-def _forget(state: AccountState, as_of_day: int, context: Context) -> int:
-    horizon_start_day = as_of_day - context.horizon_days + 1
+def _forget(state: AccountState, horizon_start_day: int) -> None:
     if state.days and state.days[0] < horizon_start_day:
         windows.drop_before(state, horizon_start_day)
     if state.product_lines and min(state.product_lines.values()) < horizon_start_day:
         state.product_lines = {line: day for line, day in state.product_lines.items() if day >= horizon_start_day}
     if state.support_days or state.surveys or state.open_tickets:
         support.drop_before(state, horizon_start_day)
-    return horizon_start_day
 
 
 def _cause(state: AccountState, event: CoreEvent, read: _Read, as_of_day: int, context: Context) -> Cause:
@@ -294,7 +304,7 @@ def _conclude(  # noqa: PLR0913, PLR0917  # when, why, and by what
             # forgotten.
             by_cuts = evaluate(state, state.as_of_day, context)
         # An event made room before it was taken.
-        _forget(state, as_of_day, context)
+        _forget(state, as_of_day - context.horizon_days + 1)
     evaluation = evaluate(state, as_of_day, context)
     if evaluation.tier is tier and evaluation.assessed.level is level:
         settle(state, evaluation, moment_ms, context)

@@ -9,8 +9,6 @@ signals add is declared judgement too (policy `churn`): no public data links the
 import math
 from typing import Final, NamedTuple
 
-import msgspec
-
 from models.outputs import ChurnLevel, ChurnReason
 from models.state import AccountState
 from processors import scorecard, support
@@ -43,17 +41,35 @@ class Signals(NamedTuple):
 NO_SIGNALS: Final = Signals(0, 0, 0, 0, satisfaction_down=False, competitive_pressure=False)
 
 
-class Assessed(msgspec.Struct, frozen=True, gc=False):
-    """What is known of an account's loyalty as of a day."""
+class Assessed:
+    """What is known of an account's loyalty as of a day.
 
-    risk: int | None
-    """Ten-thousandths; None without an order."""
-    level: ChurnLevel
-    silent_days: int | None
-    own_gap_days: float | None
-    rest_day: int | None
-    """The day from which on silence changes nothing any more; None without an order."""
-    signals: Signals
+    Args:
+        risk: ten-thousandths; None without an order, as the days.
+        level: the churn level.
+        silent_days: since the last order.
+        own_gap_days: see `own_gap_days`.
+        rest_day: the day from which on silence changes nothing any more.
+        signals: what raises the risk beyond silence.
+    """
+
+    __slots__ = ("level", "own_gap_days", "rest_day", "risk", "signals", "silent_days")
+
+    def __init__(  # noqa: PLR0913, PLR0917  # its fields
+        self,
+        risk: int | None,
+        level: ChurnLevel,
+        silent_days: int | None,
+        own_gap_days: float | None,
+        rest_day: int | None,
+        signals: Signals,
+    ) -> None:
+        self.risk: Final = risk
+        self.level: Final = level
+        self.silent_days: Final = silent_days
+        self.own_gap_days: Final = own_gap_days
+        self.rest_day: Final = rest_day
+        self.signals: Final = signals
 
 
 _NOTHING: Final = Assessed(None, ChurnLevel.NONE, None, None, None, NO_SIGNALS)

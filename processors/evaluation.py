@@ -6,8 +6,6 @@ This is what every event pays for. What only a reader wants to know beside it is
 from bisect import bisect_left
 from typing import Final
 
-import msgspec
-
 from models.fields import SUM_MINOR_MAX
 from models.outputs import ChurnLevel, Tier
 from models.state import UNPLANNED, AccountState, ProfileState
@@ -38,26 +36,70 @@ def level_of(state: AccountState) -> ChurnLevel | None:
     return _LEVELS[state.churn_level]
 
 
-class Evaluation(msgspec.Struct, frozen=True, gc=False):
-    """What an account is as of a day."""
+class Evaluation:
+    """What an account is as of a day.
 
-    as_of_day: int
-    rhythm: Rhythm
-    year: Year
-    ranked_profit_minor: int | None
-    parts: list[float | None]
-    card: Card
-    graded: Graded
-    earned: Standing
-    """By score alone."""
-    tier: Tier
-    """With override and vetoes."""
-    veto: str | None
-    """Name of the veto that holds the tier down."""
-    overridden: bool
-    assessed: Assessed
-    base_day: int
-    """See `scorecard.base_day_of`."""
+    Args:
+        as_of_day: the day.
+        rhythm: its order days.
+        year: its sums over the longest window.
+        ranked_profit_minor: see `scorecard.profit_to_rank`.
+        parts: of the score, see `scorecard.parts_of`.
+        card: the weights.
+        graded: the score.
+        earned: the tier by score alone.
+        tier: with override and vetoes.
+        veto: name of the veto that holds the tier down.
+        overridden: whether the tier was set by hand.
+        assessed: the churn risk.
+        base_day: see `scorecard.base_day_of`.
+    """
+
+    __slots__ = (
+        "as_of_day",
+        "assessed",
+        "base_day",
+        "card",
+        "earned",
+        "graded",
+        "overridden",
+        "parts",
+        "ranked_profit_minor",
+        "rhythm",
+        "tier",
+        "veto",
+        "year",
+    )
+
+    def __init__(  # noqa: PLR0913, PLR0917  # its fields
+        self,
+        as_of_day: int,
+        rhythm: Rhythm,
+        year: Year,
+        ranked_profit_minor: int | None,
+        parts: list[float | None],
+        card: Card,
+        graded: Graded,
+        earned: Standing,
+        tier: Tier,
+        veto: str | None,
+        overridden: bool,  # noqa: FBT001  # a field among others
+        assessed: Assessed,
+        base_day: int,
+    ) -> None:
+        self.as_of_day: Final = as_of_day
+        self.rhythm: Final = rhythm
+        self.year: Final = year
+        self.ranked_profit_minor: Final = ranked_profit_minor
+        self.parts: Final = parts
+        self.card: Final = card
+        self.graded: Final = graded
+        self.earned: Final = earned
+        self.tier: Final = tier
+        self.veto: Final = veto
+        self.overridden: Final = overridden
+        self.assessed: Final = assessed
+        self.base_day: Final = base_day
 
 
 def evaluate(state: AccountState, as_of_day: int, context: Context) -> Evaluation:

@@ -9,8 +9,6 @@ from collections.abc import Sequence
 from operator import mul, sub
 from typing import Final
 
-import msgspec
-
 from models.portfolio import PARTS_COUNT
 from models.state import AccountState, ComponentPoints, ProfileState, SurveyAnswer
 from processors import support
@@ -59,27 +57,41 @@ _LEAST_GROWTH: Final = 1 / 6
 _GROWTH_SPAN: Final = 4 / 6
 
 
-class Year(msgspec.Struct, frozen=True, gc=False):
+class Year:
     """Sums over the longest window, in minor units."""
 
-    revenue_minor: int
-    orders: int
-    costed_revenue_minor: int
-    cost_minor: int
-    service_cost_minor: int
+    __slots__ = ("cost_minor", "costed_revenue_minor", "orders", "revenue_minor", "service_cost_minor")
+
+    def __init__(
+        self, revenue_minor: int, orders: int, costed_revenue_minor: int, cost_minor: int, service_cost_minor: int
+    ) -> None:
+        self.revenue_minor: Final = revenue_minor
+        self.orders: Final = orders
+        self.costed_revenue_minor: Final = costed_revenue_minor
+        self.cost_minor: Final = cost_minor
+        self.service_cost_minor: Final = service_cost_minor
 
 
-class Graded(msgspec.Struct, frozen=True, gc=False):
-    """A score and what it was made of."""
+class Graded:
+    """A score and what it was made of.
 
-    score: int | None
-    """Hundredths; None if no component is present."""
-    confidence: float
-    """Share of what could be known that is, by weight, 0 to 1, four decimals."""
-    components: tuple[int | None, ...]
-    """Score of each component in hundredths, in the order of `COMPONENTS`; None if it is absent."""
-    plan: Plan
-    """What was present, and how it was weighed."""
+    Args:
+        score: hundredths; None if no component is present.
+        components: score of each component in hundredths, in the order of `COMPONENTS`; None if it is absent.
+        plan: what was present, and how it was weighed.
+    """
+
+    __slots__ = ("components", "plan", "score")
+
+    def __init__(self, score: int | None, components: tuple[int | None, ...], plan: Plan) -> None:
+        self.score: Final = score
+        self.components: Final = components
+        self.plan: Final = plan
+
+    @property
+    def confidence(self) -> float:
+        """Share of what could be known that is, by weight, 0 to 1, four decimals."""
+        return self.plan.confidence
 
 
 def profit_coverage(revenue_minor: int, costed_revenue_minor: int) -> float | None:
@@ -199,7 +211,7 @@ def combine(parts: Sequence[float | None], card: Card) -> Graded:
         total += weight * score
     weight_total = plan.weight_total
     score_all = None if weight_total == 0 or not plan.present else (2 * total + weight_total) // (2 * weight_total)
-    return Graded(score_all, plan.confidence, tuple(components), plan)
+    return Graded(score_all, tuple(components), plan)
 
 
 def mask_of(parts: Sequence[float | None]) -> int:
@@ -296,13 +308,14 @@ def _tenure(base_day: int, slow: int, tenure_days: float) -> float:
 
 
 def _regularity(state: AccountState, days_min: int) -> float | None:
-    days = order_days(state)
-    if len(days) < days_min:
+    known = totals(state)
+    if known.order_days < days_min:
         return None
+    days = order_days(state)
     count = len(days) - 1
     total = days[-1] - days[0]
-    if days is state.days:
-        squares = totals(state).squared_gaps
+    if count + 1 == len(state.days):
+        squares = known.squared_gaps
     else:
         gaps = list(map(sub, days[1:], days))
         squares = sum(map(mul, gaps, gaps))

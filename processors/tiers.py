@@ -2,8 +2,6 @@
 
 from typing import Final
 
-import msgspec
-
 from models.outputs import Direction, Tier
 from processors.context import TierTerms
 
@@ -12,11 +10,14 @@ LADDER: Final = (Tier.KEY, Tier.GROWTH, Tier.STANDARD, Tier.BASIC)
 _PLACE: Final = {tier: place for place, tier in enumerate(LADDER)}
 
 
-class Standing(msgspec.Struct, frozen=True, gc=False):
+class Standing:
     """An account's tier by its score, and since when its score is below each leave bound (key, growth, standard)."""
 
-    tier: Tier | None
-    below_since_days: tuple[int | None, int | None, int | None]
+    __slots__ = ("below_since_days", "tier")
+
+    def __init__(self, tier: Tier | None, below_since_days: tuple[int | None, int | None, int | None]) -> None:
+        self.tier: Final = tier
+        self.below_since_days: Final = below_since_days
 
 
 _UNRATED: Final = Standing(Tier.UNRATED, (None, None, None))

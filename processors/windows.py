@@ -7,8 +7,6 @@ from bisect import bisect_left
 from operator import mul, sub
 from typing import Final, NamedTuple
 
-import msgspec
-
 from models.fields import SUM_MINOR_MAX
 from models.state import AccountState
 
@@ -29,31 +27,49 @@ class WindowSums(NamedTuple):
     cost_minor: int
 
 
-class Movement(msgspec.Struct, frozen=True, gc=False):
+class Movement:
     """What one order event adds to its day; cancellations and refunds are negative."""
 
-    revenue_minor: int
-    orders: int
-    cost_minor: int | None
+    __slots__ = ("cost_minor", "orders", "revenue_minor")
+
+    def __init__(self, revenue_minor: int, orders: int, cost_minor: int | None) -> None:
+        self.revenue_minor: Final = revenue_minor
+        self.orders: Final = orders
+        self.cost_minor: Final = cost_minor
 
 
-class Totals(msgspec.Struct, gc=False):
-    """What the whole horizon adds up to: kept up to date by what comes and goes, never packed."""
+class Totals:
+    """What the whole horizon of a state adds up to: kept up to date by what comes and goes, never packed.
 
-    revenue_minor: int
-    orders: int
-    costed_revenue_minor: int
-    cost_minor: int
-    order_days: int
-    """Days with more orders than cancellations."""
-    squared_gaps: int
-    """Sum of the squares of the gaps between neighbouring days."""
-    early_from_day: int
-    """First day of the early one of two halves, see `halves`."""
-    late_from_day: int
-    """First day of the late one."""
-    early_minor: int
-    late_minor: int
+    `order_days` are those with more orders than cancellations, `squared_gaps` is the sum of the squares of the gaps
+    between neighbouring days. Of `halves`: the first day and the revenue of each, as of whoever asked last.
+    """
+
+    __slots__ = (
+        "cost_minor",
+        "costed_revenue_minor",
+        "early_from_day",
+        "early_minor",
+        "late_from_day",
+        "late_minor",
+        "order_days",
+        "orders",
+        "revenue_minor",
+        "squared_gaps",
+    )
+
+    def __init__(self, state: AccountState) -> None:
+        days = state.days
+        gaps = list(map(sub, days[1:], days))
+        self.revenue_minor: int = sum(state.revenue_minor)
+        self.orders: int = sum(state.orders)
+        self.costed_revenue_minor: int = sum(state.costed_revenue_minor)
+        self.cost_minor: int = sum(state.cost_minor)
+        self.order_days: int = sum(map(_is_positive, state.orders))
+        self.squared_gaps: int = sum(map(mul, gaps, gaps))
+        self.early_from_day = self.late_from_day = _BEFORE_ALL
+        self.early_minor = 0
+        self.late_minor = self.revenue_minor
 
 
 def totals(state: AccountState) -> Totals:
@@ -66,20 +82,7 @@ def totals(state: AccountState) -> Totals:
     """
     known: Totals | None = state.__dict__.get(_TOTALS)
     if known is None:
-        days = state.days
-        gaps = list(map(sub, days[1:], days))
-        known = state.__dict__[_TOTALS] = Totals(
-            sum(state.revenue_minor),
-            sum(state.orders),
-            sum(state.costed_revenue_minor),
-            sum(state.cost_minor),
-            sum(map(_is_positive, state.orders)),
-            sum(map(mul, gaps, gaps)),
-            _BEFORE_ALL,
-            _BEFORE_ALL,
-            0,
-            sum(state.revenue_minor),
-        )
+        known = state.__dict__[_TOTALS] = Totals(state)
     return known
 
 
@@ -271,12 +274,15 @@ def next_edge_day(days: list[int], as_of_day: int, window_days: int) -> int | No
     return days[index] + window_days if index < len(days) else None
 
 
-class Rhythm(msgspec.Struct, frozen=True, gc=False):
+class Rhythm:
     """The order days of a lifetime: how many, the first and the last."""
 
-    order_days: int
-    first_day: int | None
-    last_day: int | None
+    __slots__ = ("first_day", "last_day", "order_days")
+
+    def __init__(self, order_days: int, first_day: int | None, last_day: int | None) -> None:
+        self.order_days: Final = order_days
+        self.first_day: Final = first_day
+        self.last_day: Final = last_day
 
 
 def rhythm(state: AccountState) -> Rhythm:

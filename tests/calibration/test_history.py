@@ -16,7 +16,7 @@ from models.policy import Policy
 from models.state import AccountState
 from processors.context import Context, date_of
 from processors.return_model import compiled, log_odds, recent_order_days
-from processors.windows import Movement, Rhythm, add, drop_before, rhythm
+from processors.windows import Movement, add, drop_before, rhythm
 from stream.calibration import candidates
 from stream.calibration.history import CalibrationError, History, Reading, read_history
 from tests.calibration.test_prediction import MODELS
@@ -140,8 +140,9 @@ def test_features_are_those_that_an_account_remembers(orders: dict[str, list[int
             drop_before(state, one - horizon + 1)
             add(state, one, Movement(1, 1, None), one - horizon + 1)
         drop_before(state, day - horizon + 1)
-        if rhythm(state).order_days:
-            expected[account] = (rhythm(state), recent_order_days(state, day))
+        held = rhythm(state)
+        if held.order_days:
+            expected[account] = (held.order_days, held.first_day, held.last_day, *recent_order_days(state, day))
     rows = zip(
         features.accounts.tolist(),
         features.order_days.tolist(),
@@ -151,7 +152,7 @@ def test_features_are_those_that_an_account_remembers(orders: dict[str, list[int
         strict=True,
     )
 
-    found = {history.account_ids[one]: (Rhythm(*figures[:3]), tuple(figures[3:])) for one, *figures in rows}
+    found = {history.account_ids[one]: tuple(figures) for one, *figures in rows}
 
     assert found == expected
 

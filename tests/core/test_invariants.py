@@ -1,7 +1,7 @@
 """What holds after every step of any history: bounds, sums, sequences and revisions."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from hypothesis import given
@@ -51,6 +51,18 @@ def walk(policy: Policy, history: list[Arrival], *counted: Portfolio) -> Iterato
             yield state, step, context
 
 
+TOTALS: Final = (
+    *("revenue_minor", "orders", "costed_revenue_minor", "cost_minor", "order_days", "squared_gaps"),
+    *("early_from_day", "late_from_day", "early_minor", "late_minor"),
+)
+RHYTHM: Final = ("order_days", "first_day", "last_day")
+
+
+def fields(one: object, names: tuple[str, ...]) -> list[Any]:
+    """Read them."""
+    return [getattr(one, name) for name in names]
+
+
 def visible(state: AccountState, context: Context) -> dict[str, Any]:
     """Give what a reader of snapshots sees, but for when it was and which revision."""
     shown = msgspec.structs.asdict(snapshot(state, context))
@@ -88,8 +100,9 @@ def test_what_is_kept_beside_a_state_equals_what_it_holds(
         # What the sums of the halves are as of is whoever asked last.
         days = context.growth_days
         assert halves(state, state.as_of_day, days) == halves(again, state.as_of_day, days)
-        assert totals(state) == totals(again)
-        assert (rhythm(state), order_days(state)) == (rhythm(again), order_days(again))
+        assert fields(totals(state), TOTALS) == fields(totals(again), TOTALS)
+        assert fields(rhythm(state), RHYTHM) == fields(rhythm(again), RHYTHM)
+        assert order_days(state) == order_days(again)
 
 
 @given(policies(), histories(), portfolios(), portfolios())
