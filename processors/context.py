@@ -14,7 +14,7 @@ from models.events import Severity
 from models.fields import MINOR_DIGITS, MINOR_MAX, epoch_ms, from_epoch_ms
 from models.orders import AMOUNT_DECIMALS
 from models.outputs import Tier
-from models.policy import Churn, Measure, Policy, Weights
+from models.policy import Churn, Measure, Policy, Tiers, Weights
 from models.portfolio import CutPoints
 from processors.portfolio.ranking import Ranking
 from processors.return_model import compiled
@@ -35,21 +35,24 @@ class AmountRangeError(ValueError):
     """An amount is too large once it is converted."""
 
 
-class Ratio(NamedTuple):
+class Ratio:
     """A share as it is written in the policy, so that a bound that is met exactly is met."""
 
-    parts: int
-    of: int
+    def __init__(self, parts: int, of: int) -> None:
+        self.parts: Final = parts
+        self.of: Final = of
 
 
-class TierTerms(NamedTuple):
+class TierTerms:
     """Bounds of key, growth, standard in hundredths, and when they act."""
 
-    enter: tuple[int, ...]
-    leave: tuple[int, ...]
-    dwell_days: int
-    confidence_min: float
-    key_confidence_min: float
+    def __init__(self, policy: Tiers) -> None:
+        key, growth, standard = policy.key, policy.growth, policy.standard
+        self.enter: Final = (round(key.enter * 100), round(growth.enter * 100), round(standard.enter * 100))
+        self.leave: Final = (round(key.leave * 100), round(growth.leave * 100), round(standard.leave * 100))
+        self.dwell_days: Final = policy.dwell_days
+        self.confidence_min: Final = policy.confidence_min
+        self.key_confidence_min: Final = policy.key_confidence_min
 
 
 class ChurnTerms:
@@ -99,17 +102,23 @@ PART_COUNTS: Final = (1, 1, 3, 4, 6)
 """Parts of each component, in the order of `processors.scorecard.COMPONENTS`."""
 
 
-class Plan(NamedTuple):
-    """How a score is put together from the parts that are present."""
+class Plan:
+    """How a score is put together from the parts that are present.
 
-    mask: int
-    """Bit i for the i-th part that is present."""
-    present: tuple[tuple[int, tuple[int, ...], int], ...]
-    """Of each component with a part: its place, those of its parts, and its weight in twelfths."""
-    weight_total: int
-    """What the weighted sum is divided by, in twelfths."""
-    confidence: float
-    """Share of what can be known that is, by weight, 0 to 1, four decimals."""
+    Args:
+        mask: bit i for the i-th part that is present.
+        present: of each component with a part: its place, those of its parts, and its weight in twelfths.
+        weight_total: what the weighted sum is divided by, in twelfths.
+        confidence: share of what can be known that is, by weight, 0 to 1, four decimals.
+    """
+
+    def __init__(
+        self, mask: int, present: tuple[tuple[int, tuple[int, ...], int], ...], weight_total: int, confidence: float
+    ) -> None:
+        self.mask: Final = mask
+        self.present: Final = present
+        self.weight_total: Final = weight_total
+        self.confidence: Final = confidence
 
 
 class Card:
@@ -182,18 +191,6 @@ class CompiledVeto(NamedTuple):
     at_least: float
     """inf without one."""
     tier_max: Tier
-
-
-def _tier_terms(policy: Policy) -> TierTerms:
-    tiers = policy.tiers
-    bounds = (tiers.key, tiers.growth, tiers.standard)
-    return TierTerms(
-        tuple(round(one.enter * 100) for one in bounds),
-        tuple(round(one.leave * 100) for one in bounds),
-        tiers.dwell_days,
-        tiers.confidence_min,
-        tiers.key_confidence_min,
-    )
 
 
 def _vetoes(policy: Policy) -> tuple[CompiledVeto, ...]:
@@ -288,7 +285,7 @@ class Context:
         self.churn = ChurnTerms(policy.churn)
         gap = None if cuts is None else cuts.mean_gap_days
         self.portfolio_gap_days = float(policy.churn.portfolio_gap_days if gap is None else gap)
-        self.tiers = _tier_terms(policy)
+        self.tiers = TierTerms(policy.tiers)
         self.vetoes = _vetoes(policy)
         shares = None if cuts is None else cuts.part_shares
         zero = card.missing == "zero"
