@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.codec import header, pack, unpack
-from models.policy import Policy
+from models.policy import Policy, Tiers
 from models.portfolio import CutPoints
 from processors.context import Context, TierTerms
 from processors.partition import Partition
@@ -67,7 +67,7 @@ def _band(place: int) -> tuple[int, int]:
 @given(walks(), st.integers(1, 60))
 def test_a_tier_is_left_once_in_a_dwell_time_at_most(walk: Walk, dwell_days: int) -> None:
     """Whatever the noise: an account leaves the same tier downwards again only when a dwell time has passed since."""
-    places = graded(walk, TERMS._replace(dwell_days=dwell_days))
+    places = graded(walk, TierTerms(Tiers(dwell_days=dwell_days)))
     left: dict[int, int] = {}
     for (_, before), (day, after) in pairwise(places):
         for place in range(before, after):
@@ -78,7 +78,7 @@ def test_a_tier_is_left_once_in_a_dwell_time_at_most(walk: Walk, dwell_days: int
 @given(walks(), st.integers(1, 60))
 def test_nobody_is_demoted_out_of_the_blue(walk: Walk, dwell_days: int) -> None:
     """Before a demotion every score of a dwell time was below the bound of the tier that is left."""
-    places = graded(walk, TERMS._replace(dwell_days=dwell_days))
+    places = graded(walk, TierTerms(Tiers(dwell_days=dwell_days)))
     for number, ((_, before), (day, after)) in enumerate(pairwise(places), start=1):
         for place in range(before, after):
             held = [one for one in range(number + 1) if walk[one][1] >= TERMS.leave[place]]
