@@ -11,14 +11,14 @@ from typer.testing import CliRunner
 
 from stream.cli import app
 from tests.delivery.destination import Destination, Received, Reply
-from tests.delivery.stand import SECRET, TIMEOUT_S, Stand, event, webhook
+from tests.delivery.stand import PATIENT_S, SECRET, TIMEOUT_S, Stand, event, webhook
 from tests.support.polling import eventually
 from tests.support.worker import WorkerProcess, run_command, started_command
 
 Serve = Callable[..., Destination]
 ACCOUNTS = [f"A-{number}" for number in range(8)]
-QUIET_SECONDS = 2.0
-"""In which a destination that is well has an event, whatever others do."""
+UNDISTURBED_S = PATIENT_S / 2
+"""In which a destination that is well has an event: who waited for one that hangs would not have it."""
 
 
 def ids(received: Iterable[Received]) -> list[str]:
@@ -70,14 +70,16 @@ def test_a_destination_that_hangs_delays_no_other_and_has_all_after_a_redrive(st
         eventually(
             lambda before=before: len(well.received) == before + len(ACCOUNTS),  # type: ignore[misc]  # bound now
             "the one that is well has them",
-            timeout_s=QUIET_SECONDS,
+            timeout_s=UNDISTURBED_S,
         )
 
+    assert failures(stand, "hanging") == []
     # While an account waits for the redrive, its later events stay behind.
+    hanging.answering = lambda _: Reply(503)
+    hanging.release()
     stand.publish(event(ACCOUNTS[0], 4))
     eventually(lambda: len(failures(stand, "hanging")) == len(ACCOUNTS) * 3 + 1, "all are given up")
     hanging.answering = lambda _: Reply()
-    hanging.release()
     hanging.received.clear()
     told = _redrive(stand, "hanging")
 
@@ -234,7 +236,7 @@ def test_an_erased_account_is_not_told_of(stand: Stand, serve: Serve) -> None:
 def test_a_redrive_drops_what_was_erased_and_lets_no_other_run(stand: Stand, serve: Serve) -> None:
     """An erased account's failures are settled untold; a second redrive is refused while the first one runs."""
     server = serve(lambda _: Reply(400))
-    stand.write({"hooks": webhook(server.url, timeout_seconds=20)})
+    stand.write({"hooks": webhook(server.url)})
     process = stand.process().start()
     stand.publish(event("GONE", 1), event("OTHER", 1))
     eventually(lambda: len(failures(stand, "hooks")) == 2, "both have failed", timeout_s=TIMEOUT_S)
