@@ -2,14 +2,15 @@
 
 import json
 import subprocess
+import threading
 import uuid
 import zlib
 from collections import defaultdict
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, NamedTuple, Self
+from typing import IO, Any, Final, NamedTuple, Self
 
 from confluent_kafka import Message
 from kafka.admin import KafkaAdminClient, MemberToRemove
@@ -25,6 +26,9 @@ from tests.support.worker import WorkerProcess, run_command, started_command
 
 PARTITIONS: Final = 4
 _SHOWN: Final = 3
+_TRICKLE_SECONDS: Final = 0.004
+"""Between two events that trickle in."""
+_SENT_S: Final = 60.0
 
 Body = dict[str, Any]
 
@@ -129,10 +133,30 @@ class Deployment:
         run_command(self.variables, "produce", *map(str, arguments))
 
     @contextmanager
-    def producing(self, *arguments: Path | str) -> Iterator[subprocess.Popen[bytes]]:
-        """Let `account-health produce` run beside the test."""
-        with started_command(self.variables, "produce", *map(str, arguments)) as process:
-            yield process
+    def trickling(self, path: Path, *arguments: str) -> Iterator[Callable[[], bool]]:
+        """Send a file of events with `account-health produce`: 200 a second, at the end of the context the rest.
+
+        Gives what tells whether there are any left: however long what happens meanwhile takes, records keep coming.
+        """
+        hurry, sent = threading.Event(), threading.Event()
+
+        def feed(pipe: IO[bytes]) -> None:
+            with suppress(BrokenPipeError), pipe, path.open("rb") as lines:
+                for line in lines:
+                    pipe.write(line)
+                    if not hurry.is_set():
+                        pipe.flush()
+                        hurry.wait(_TRICKLE_SECONDS)
+            sent.set()
+
+        with started_command(self.variables, "produce", "/dev/stdin", *arguments, stdin=subprocess.PIPE) as process:
+            assert process.stdin is not None
+            feeding = threading.Thread(target=feed, args=(process.stdin,), name="trickle", daemon=True)
+            feeding.start()
+            yield lambda: not sent.is_set()
+            hurry.set()
+            feeding.join(_SENT_S)
+            assert process.wait(_SENT_S) == 0
 
     def wait_settled(self, *workers: WorkerProcess, timeout_s: float = 90.0) -> None:
         """Wait until all input is processed and all snapshots are published; the workers must not end before."""

@@ -50,12 +50,14 @@ def run_command(variables: Mapping[str, str], *arguments: str, timeout_s: float 
 
 
 @contextmanager
-def started_command(variables: Mapping[str, str], *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+def started_command(
+    variables: Mapping[str, str], *arguments: str, stdin: int = subprocess.DEVNULL
+) -> Iterator[subprocess.Popen[bytes]]:
     """Let a command of the command line run beside the test; it ends with the context."""
     process = subprocess.Popen(
         [*COMMAND, *arguments],
         env=environment(variables),
-        stdin=subprocess.DEVNULL,
+        stdin=stdin,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
