@@ -79,7 +79,7 @@ class Stage:
 
     def ask(self, path: str) -> dict[str, Any]:
         """Ask the API; nothing while it has no answer."""
-        answer = httpx.get(f"{self.home}/api/v1/{path}", trust_env=False)
+        answer = httpx.get(f"{self.home}/api/v1/{path}", trust_env=False, timeout=30)
         return answer.json() if answer.is_success else {}
 
     def least(self, *tiers: str) -> dict[str, Any]:
@@ -151,6 +151,8 @@ def open_stage(
                 cut_points_file=str(folder / "replay" / CUT_POINTS_FILE),
                 census_interval_seconds="0",
                 redis_url=redis.url,
+                # a machine that is busy for a moment is no Redis that does not answer
+                redis_timeout_ms="20000",
                 api_port="0",
             )
         )

@@ -83,6 +83,8 @@ def serving(server: RedisServer, application_id: str, folder: Path, changed: Map
         "application_id": application_id,
         "api_port": "0",
         "api_requests_per_second": "10000",
+        # a machine that is busy for a moment is no Redis that does not answer
+        "redis_timeout_ms": "20000",
         **changed,
     }
     process = WorkerProcess(
