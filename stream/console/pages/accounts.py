@@ -96,14 +96,16 @@ class Asked:
 
     def on(self, cursor: str, shown: int) -> None:
         """Go to the page that a cursor begins, after so many accounts on this one."""
-        self.cursors, self.firsts = [*self.cursors[-_BACK_MAX:], cursor], [*self.firsts[-_BACK_MAX:], self.first]
+        self.cursors, self.firsts = [*self.cursors[-_BACK_MAX:], cursor], [*self.firsts, self.first][-_BACK_MAX:]
         self.first += shown
 
     def back(self) -> None:
-        """Go to the page before."""
+        """Go to the page before; from the last one whose way back is known, to the first."""
         if self.firsts:
             self.cursors.pop()
             self.first = self.firsts.pop()
+        else:
+            self.begin()
 
 
 class Found(NamedTuple):
