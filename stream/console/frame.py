@@ -227,12 +227,16 @@ class View:
         """Whether whoever looks at this may change profiles."""
         return self.principal.scope is Scope.ADMIN
 
-    def error_of_asking(self) -> str | None:
-        """Count something that is asked over a page that is open; say what is against it, None if nothing is."""
+    def error_of_asking(self, cost: int = 1) -> str | None:
+        """Count something that is asked over a page that is open; say what is against it, None if nothing is.
+
+        Args:
+            cost: as how many requests it counts.
+        """
         if self.shared.principal_of(self.request) is None:
             return self.words("error.signed_out")
         try:
-            self.shared.admission.count(self.principal)
+            self.shared.admission.count(self.principal, cost)
         except ProblemError:
             return self.words("error.too_often")
         return None

@@ -12,7 +12,6 @@ from stream.console.frame import View, page
 from stream.console.parts import Rows, account_cell, badge, badge_cell, node
 from stream.serving.admission import TRIAL_COST
 from stream.serving.errors import ServingError, TrialRefusedError
-from stream.serving.problems import ProblemError
 from stream.serving.trial import PolicyTrial, TrialResult
 
 _TIERS: Final = ("key", "growth", "standard")
@@ -104,7 +103,9 @@ class _Trying:
         self._form.begin(self._fields(said))
         try:
             asked = trial_of_fields(self._held, said)
-            view.shared.admission.count(view.principal, TRIAL_COST)
+            if (against := view.error_of_asking(TRIAL_COST)) is not None:
+                self._form.say(against, good=False)
+                return
             found = await services.trials.run(asked)
         except TrialRefusedError as error:
             self._form.say(_refused(view, [part for part, _ in error.problems]), good=False)
@@ -112,8 +113,6 @@ class _Trying:
             self._form.say(_refused(view, [".".join(map(str, one["loc"])) for one in error.errors()]), good=False)
         except ValueError:
             self._form.say(view.words("what_if.no_number"), good=False)
-        except ProblemError:
-            self._form.say(view.words("error.too_often"), good=False)
         except ServingError as error:
             self._form.say(view.error_text(error), good=False)
         else:

@@ -62,9 +62,13 @@ class _Listing:
         self._view.stamp()
 
     async def _more(self) -> None:
+        if self.section is None:
+            return
+        if (against := self._view.error_of_asking()) is not None:
+            self.section.fail(against)
+            return
         self._limit = min(LIMIT_MAX, self._limit + _STEP)
-        if self.section is not None:
-            await self.section.refresh()
+        await self.section.refresh(wait=True)
 
     def _row(self, one: AccountRow) -> dict[str, object]:
         words, formats = self._view.words, self._view.formats
