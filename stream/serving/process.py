@@ -3,10 +3,8 @@
 import asyncio
 import contextlib
 import logging
-import os
 import signal
 import socket
-import sys
 from typing import Final, NoReturn
 
 import uvicorn
@@ -15,6 +13,7 @@ from fastapi import FastAPI
 from models.policy import PolicyError
 from stream import logs
 from stream.condition import Condition
+from stream.ending import EXIT_FAILED, end
 from stream.interpreter import spare_what_is_there
 from stream.probes import ProbeServer
 from stream.serving.application import create_app
@@ -23,7 +22,6 @@ from stream.serving.services import Services
 from stream.settings import Settings, effective, env_name
 
 _log = logging.getLogger(__name__)
-EXIT_FAILED: Final = 1
 UNAVAILABLE: Final = "view_unavailable"
 BUILDING: Final = "view_building"
 _LOOK_SECONDS: Final = 1.0
@@ -44,7 +42,7 @@ def run_serve(settings: Settings) -> NoReturn:
         listening = _listen(settings)
     except OSError as error:
         _log.critical("the API on %s:%s: %s", settings.api_host, settings.api_port, error.strerror)
-        _exit(EXIT_FAILED)
+        end(EXIT_FAILED)
     for number in (signal.SIGTERM, signal.SIGINT):
         # The server takes them over, and sends them to itself once more when it has ended.
         signal.signal(number, signal.SIG_IGN)
@@ -52,12 +50,12 @@ def run_serve(settings: Settings) -> NoReturn:
         asyncio.run(_serve(settings, listening))
     except PolicyError as error:
         _log.critical("the policy: %s", error)
-        _exit(EXIT_FAILED)
+        end(EXIT_FAILED)
     except OSError as error:
         _log.critical("probes and metrics on %s:%s: %s", settings.http_host, settings.http_port, error.strerror)
-        _exit(EXIT_FAILED)
+        end(EXIT_FAILED)
     _log.info("stopped")
-    _exit(0)
+    end(0)
 
 
 async def _serve(settings: Settings, listening: socket.socket) -> None:
@@ -140,9 +138,3 @@ def _listen(settings: Settings) -> socket.socket:
     listening.bind(address)
     listening.listen(_BACKLOG)
     return listening
-
-
-def _exit(code: int) -> NoReturn:
-    for stream in (sys.stdout, sys.stderr):
-        stream.flush()
-    os._exit(code)

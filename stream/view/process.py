@@ -1,9 +1,7 @@
 """The process that writes the view: from start to an orderly stop, or to an end that its supervisor sees."""
 
 import logging
-import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -18,6 +16,7 @@ from redis.retry import Retry
 from stream import logs
 from stream.cluster import ClusterError
 from stream.condition import Condition
+from stream.ending import EXIT_FAILED, end, end_after
 from stream.probes import ProbeServer
 from stream.settings import Settings, effective, env_name
 from stream.view.projector import Owner, Projector
@@ -26,7 +25,6 @@ from stream.view.telemetry import ViewMetrics
 from stream.view.writing import ViewConflictError
 
 _log = logging.getLogger(__name__)
-EXIT_FAILED: Final = 1
 BUILDING: Final = "building"
 FAILING: Final = "failing"
 _BATCH_TIMEOUTS: Final = 5
@@ -68,14 +66,14 @@ def run_view(settings: Settings, *, rebuild: bool) -> NoReturn:
         probes.start()
     except OSError as error:
         _log.critical("probes and metrics on %s:%s: %s", settings.http_host, settings.http_port, error.strerror)
-        _exit(EXIT_FAILED)
+        end(EXIT_FAILED)
     _log.info("probes and metrics on port %s", probes.port)
 
     def stop(*_: Any) -> None:
         _log.info("stopping")
         condition.drain()
         stopped.set()
-        _exit_after(settings.grace_period_seconds)
+        end_after(settings.grace_period_seconds, "not stopped within the grace period")
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
@@ -96,13 +94,13 @@ def run_view(settings: Settings, *, rebuild: bool) -> NoReturn:
         projector.close()
     except (ClusterError, KafkaException, RedisError, SourceError, ViewConflictError) as error:
         _log.critical("%s", error)
-        _exit(EXIT_FAILED)
+        end(EXIT_FAILED)
     except Exception as error:  # noqa: BLE001  # whatever it is, the supervisor has to see it
         _log.exception("the view cannot be kept")
         _log.critical("the view cannot be kept: %r", error)
-        _exit(EXIT_FAILED)
+        end(EXIT_FAILED)
     _log.info("stopped")
-    _exit(0)
+    end(0)
 
 
 def build_once(settings: Settings, tell: Callable[[float, int], None], *, rebuild: bool) -> int:
@@ -129,18 +127,3 @@ def build_once(settings: Settings, tell: Callable[[float, int], None], *, rebuil
     finally:
         projector.close()
     return projector.accounts
-
-
-def _exit_after(seconds: float) -> None:
-    def end() -> None:
-        time.sleep(seconds)
-        _log.critical("not stopped within the grace period")
-        _exit(EXIT_FAILED)
-
-    threading.Thread(target=end, name="deadline", daemon=True).start()
-
-
-def _exit(code: int) -> NoReturn:
-    for stream in (sys.stdout, sys.stderr):
-        stream.flush()
-    os._exit(code)
