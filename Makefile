@@ -75,7 +75,7 @@ test-compiled: $(STAMP) ## compile the core (needs a C compiler) and run its tes
 		--no-build-isolation --target $(RELEASE) .
 	@cp pyproject.toml $(RELEASE) && ln -s $(CURDIR)/tests $(RELEASE)/tests
 	@cd $(RELEASE) && $(CURDIR)/$(BIN)/python -c 'from processors import account; assert account.__file__.endswith(".so")'
-	@cd $(RELEASE) && $(CURDIR)/$(BIN)/python -m pytest tests/core $(ARGS)
+	@cd $(RELEASE) && $(CURDIR)/$(BIN)/python -m pytest tests/core tests/engine/test_task.py $(ARGS)
 
 lint: $(STAMP) ## check format, style, types and the direction of imports
 	$(BIN)/ruff format --check .

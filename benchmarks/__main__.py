@@ -23,6 +23,7 @@ Scenario = Callable[[Stand, float, int], Any]
 SCENARIOS: Final[dict[str, Scenario]] = {
     "evaluation": evaluation.scenario,
     "stages": stages.scenario,
+    "stages_compiled": stages.scenario_compiled,
     "latency": latency.scenario,
     "latency_compiled": latency.scenario_compiled,
     "restore": restore.scenario,

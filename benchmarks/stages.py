@@ -4,6 +4,9 @@ The worker's own engine runs in this process, with its functions wrapped in time
 Python look dearer than those in C. What a stage calls is taken off it, so that the stages add up. With another thread
 at work (polling, librdkafka's own), a stage's wall time holds its waits for the interpreter's lock too: the processor
 time of the threads tells how much that is.
+
+Of a release whose core is compiled the same stages are timed as far as they are called by name: what compiled modules
+call of one another is part of the stage that they are called from.
 """
 
 import asyncio
@@ -15,17 +18,18 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Final
 
 from benchmarks.broker import PARTITIONS
-from benchmarks.catalogue import ROOT
+from benchmarks.catalogue import ROOT, compile_core
 from benchmarks.contenders.account_health import environment
 from benchmarks.orders import Dataset, yesterday
 from benchmarks.stand import Stand
 from models.policy import Policy
 from processors import account, partition, publish, recent
 from processors.context import Context
-from stream import handling, interpreter
+from stream import handling, interpreter, records
 from stream import task as tasks
 from stream.app import build_app
 from stream.engine import Engine
@@ -46,19 +50,23 @@ STAGES: Final[tuple[tuple[str, Any, str], ...]] = (
     ("deal", Engine, "_deal"),
     ("parse", handling, "parse"),
     ("process", tasks.PartitionTask, "process"),
+    ("handle", tasks, "handle"),
     ("apply", partition.Partition, "apply"),
     ("unpack", partition, "unpack"),
     ("fingerprint", recent, "fingerprint"),
     ("evaluate", account, "evaluate"),
-    ("settle (snapshot hash)", account, "settle"),
+    ("settle", account, "settle"),
     ("plan the due day", partition, "plan"),
     ("publish: tier change", publish, "tier_change"),
     ("publish: churn", publish, "churn_change"),
-    ("encode output", tasks, "output_record"),
-    ("encode snapshot", tasks, "snapshot_record"),
+    ("encode output", records, "encode"),
+    ("make output record", tasks, "output_record"),
+    ("describe for a snapshot", partition, "snapshot"),
+    ("encode snapshot", partition, "encode"),
+    ("make snapshot record", tasks, "snapshot_record"),
     ("take snapshots", tasks.PartitionTask, "publish_snapshots"),
     ("due accounts", tasks.PartitionTask, "tick"),
-    ("pack", partition.Partition, "changes"),
+    ("pack", tasks.PartitionTask, "changes"),
     ("take as committed", tasks.PartitionTask, "committed"),
     ("produce", Transactions, "produce"),
     ("produce changelog", Transactions, "produce_all"),
@@ -79,10 +87,10 @@ class Timers:
         self._inside: list[float] = []
 
     def install(self) -> None:
-        """Wrap the functions of all stages that this release has."""
+        """Wrap the functions of all stages that this release has and calls by their names."""
         for name, owner, attribute in STAGES:
             function = getattr(owner, attribute, None)
-            if function is not None:
+            if function is not None and not _is_compiled(owner):
                 wrap = self._wrapped_waiting if inspect.iscoroutinefunction(function) else self._wrapped
                 setattr(owner, attribute, wrap(name, function))
 
@@ -126,14 +134,38 @@ class Timers:
         self.calls[name] = self.calls.get(name, 0) + 1
 
 
+def _is_compiled(owner: ModuleType | type) -> bool:
+    module = owner if isinstance(owner, ModuleType) else sys.modules[owner.__module__]
+    return not (module.__file__ or "").endswith(".py")
+
+
 def scenario(stand: Stand, scale: float, rate: int) -> dict[str, Any]:
     """Profile the worker over a part of the orders, in a process of its own."""
     del rate
+    return _profiled(stand, scale, ROOT)
+
+
+def scenario_compiled(stand: Stand, scale: float, rate: int) -> dict[str, Any]:
+    """Profile it with the core compiled."""
+    del rate
+    return _profiled(stand, scale, compile_core())
+
+
+def _profiled(stand: Stand, scale: float, release: Path) -> dict[str, Any]:
     dataset = Dataset(max(1, round(_ACCOUNTS * scale)), round(_ORDERS * scale), yesterday())
     stand.fill(_PREFIX, dataset, PARTITIONS)
     stand.make_our_topics(_PREFIX, PARTITIONS)
     command = [sys.executable, "-m", "benchmarks.stages", stand.bootstrap_servers, str(dataset.orders)]
-    done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True, timeout=_TIMEOUT_SECONDS)
+    # The packages of the release come first, and what it has not, the benchmarks, from here.
+    done = subprocess.run(
+        command,
+        cwd=release,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=_TIMEOUT_SECONDS,
+    )
     if done.returncode != 0:
         raise RuntimeError(f"the profile ended with {done.returncode}: {done.stdout}{done.stderr}")
     result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])

@@ -6,7 +6,8 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails, from_json
 
 from models.events import TOPIC_OF_TYPE, ClockAdvanced, InputTopic, OrderEvent, adapter_of
-from models.orders import CoreEvent, order_of, read_order
+from models.orders import CoreEvent, order_of
+from models.reading import read_order
 from models.reasons import RefusalReason
 
 EVENT_BYTES_MAX: Final = 65_536

@@ -343,7 +343,7 @@ class Engine:
         offsets: list[TopicPartition] = []
         written = []
         for task in dirty:
-            changes = task.accounts.changes()
+            changes = task.changes()
             written.append((task, changes))
             self._transactions.produce_all(names.portfolio, PARTITION, task.part.published())
             self._transactions.produce_all(names.state, task.partition, task.changelog(changes))

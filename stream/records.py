@@ -18,6 +18,9 @@ SNAPSHOT_DELETED: Final = "account.snapshot.deleted"
 """Types of the records of snapshots, whose bodies have none."""
 
 Headers = list[tuple[str, bytes]]
+_SPECVERSION: Final = (Header.CE_SPECVERSION, CLOUDEVENTS_VERSION.encode())
+_CONTENT_TYPE: Final = (Header.CONTENT_TYPE, CONTENT_TYPE.encode())
+_SEQUENCE_TYPE: Final = (Header.CE_SEQUENCE_TYPE, SEQUENCE_TYPE.encode())
 
 
 class Origin(NamedTuple):
@@ -51,7 +54,7 @@ def output_record(event: OutputEvent, names: TopicNames, source: str, origin: Or
     headers += [
         (Header.CE_TIME, event.occurred_at.isoformat().encode()),
         (Header.CE_SEQUENCE, str(event.sequence).zfill(SEQUENCE_DIGITS).encode()),
-        (Header.CE_SEQUENCE_TYPE, SEQUENCE_TYPE.encode()),
+        _SEQUENCE_TYPE,
     ]
     # What time or the policy caused may be noticed while a record is processed, which is not its cause.
     if origin is not None and event.trigger_event_id is not None:
@@ -109,12 +112,12 @@ def dead_letter_record(
 
 def _cloud_event(id_: str, type_: str, account_id: str, source: str) -> Headers:
     return [
-        (Header.CE_SPECVERSION, CLOUDEVENTS_VERSION.encode()),
+        _SPECVERSION,
         (Header.CE_ID, id_.encode()),
         (Header.CE_SOURCE, source.encode()),
         (Header.CE_TYPE, type_.encode()),
         (Header.CE_SUBJECT, account_id.encode()),
-        (Header.CONTENT_TYPE, CONTENT_TYPE.encode()),
+        _CONTENT_TYPE,
     ]
 
 

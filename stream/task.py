@@ -284,6 +284,10 @@ class PartitionTask:
             steps=([] if self._opened is None else [self._opened]) + self._steps,
         )
 
+    def changes(self) -> Changes:
+        """Pack what the open transaction changed."""
+        return self.accounts.changes()
+
     def changelog(self, changes: Changes) -> Iterator[tuple[bytes, bytes | None]]:
         """Give the records of the state topic; the checkpoint is the last."""
         yield from ((account_id.encode(), packed) for account_id, packed in changes.states.items())

@@ -11,7 +11,8 @@ from pydantic import ValidationError
 
 from models.events import ORDERS_ADAPTER, ClockAdvanced, InputTopic
 from models.fields import AMOUNT_MAX
-from models.orders import Order, nano_of, order_of, read_order
+from models.orders import Order, nano_of, order_of
+from models.reading import read_order
 from tests.core.test_wire import value_of
 from tests.support.rubbish import rubbish
 from tests.support.tables import Row, rows, table

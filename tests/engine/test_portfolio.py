@@ -71,7 +71,7 @@ def order(task: PartitionTask, account_id: str, day: int) -> None:
 
 def commit(task: PartitionTask) -> None:
     """Commit what is open."""
-    task.committed(task.accounts.changes())
+    task.committed(task.changes())
 
 
 def census(as_of_day: int, accounts: int) -> Posted:
@@ -124,7 +124,7 @@ def test_an_abort_takes_back_accounts_and_not_what_they_are_compared_with(settin
     assert task.accounts.get("B") is None
     assert task.part.version == MADE_UP.version
     assert task.checkpoint().steps == [CutPointsStep(MADE_UP.version), CensusStep(FIRST, 1)]
-    assert [key for key, _ in task.changelog(task.accounts.changes())][:-1] == [CUT_POINTS_KEY]
+    assert [key for key, _ in task.changelog(task.changes())][:-1] == [CUT_POINTS_KEY]
     assert len(list(task.part.published())) == 1
 
 

@@ -49,7 +49,7 @@ def _advance(task: PartitionTask, limit: int) -> str:
     produced: list[OutRecord] = []
     task.tick(limit, produced.append)
     settled = task.checkpoint().policy_version
-    task.committed(task.accounts.changes())
+    task.committed(task.changes())
     return settled
 
 
@@ -125,6 +125,6 @@ def test_whoever_waits_for_a_commit_is_known_until_it_has_ended() -> None:
         InputTopic.ORDERS, [Message("orders", 0, 0, key=b"A", value=b"rubbish", timestamp=(1, 1))], produced.append
     )
     during = task.holds_records()
-    task.committed(task.accounts.changes())
+    task.committed(task.changes())
 
     assert (before, during, task.holds_records()) == (False, True, False)

@@ -112,7 +112,7 @@ def _transaction(task: PartitionTask, messages: list[tuple[InputTopic, Message]]
     while task.tick(SLICE, staged.outputs.append) == SLICE:
         pass
     task.publish_snapshots(SLICE, staged.outputs.append)
-    changes = task.accounts.changes()
+    changes = task.changes()
     *staged.states, _ = task.changelog(changes)
     staged.checkpoint = task.checkpoint()
     task.committed(changes)
