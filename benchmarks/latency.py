@@ -83,7 +83,7 @@ def scenario(stand: Stand, scale: float, rate: int) -> dict[str, Any]:
 
 
 def scenario_compiled(stand: Stand, scale: float, rate: int) -> dict[str, Any]:
-    """Measure it under the same loads with the core compiled."""
+    """Measure it with the core compiled, at the same parts of its own top rate."""
     return _measure(stand, scale, rate, Worker(stand.bootstrap_servers, _PREFIX, "latency-compiled", compile_core()))
 
 
