@@ -203,6 +203,23 @@ def test_small_slices_of_time_equal_one_large_one(policy: Policy, company: list[
     assert parts[0].due_count() == 0
 
 
+@given(policies(), companies(), st.integers(1, 9))
+def test_who_is_due_is_counted_before_anything_is_committed_too(
+    policy: Policy, company: list[Arrival], every: int
+) -> None:
+    """The count is that of the accounts whose due day has come, whatever happened to them since the last commit."""
+    partition = Partition(Context(policy))
+    for number, arrival in enumerate(company, 1):
+        partition.apply(arrival.event)
+        if number % every == 0:
+            commit(partition)
+        if number % 3 == 0:
+            counted, today = partition.due_count(), partition.context.day_of(partition.clock_ms)
+            states = [partition.get(one) for one in {*partition.account_ids(), *partition._touched}]
+            days = [one.due_day for one in states if one is not None and one.due_day is not None]
+            assert counted == sum(day <= today for day in days)
+
+
 def alone(policy: Policy, events: list[AccountEvent]) -> tuple[list[OutputEvent], bytes | None]:
     """Take one account's events with nobody else there, then let the time pass."""
     context, state, mark = Context(policy, cuts=PEERS.cut_points(1)), None, None
