@@ -64,6 +64,7 @@ class Engine:
     ) -> None:
         self.failure: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._settings = settings
+        self._names = settings.topics
         self._context = context
         self._monitor = monitor
         self._wall_clock_ms = wall_clock_ms
@@ -97,7 +98,7 @@ class Engine:
 
     def name_of(self, batch: Batch) -> str:
         """Give the full name of a batch's topic."""
-        return self._settings.topics.of_input(batch.runs[0].topic)
+        return self._names.of_input(batch.runs[0].topic)
 
     async def connect(self) -> None:
         """Look at the topics.
@@ -339,7 +340,7 @@ class Engine:
         if not dirty:
             await self._transactions.abort()
             return
-        names = self._settings.topics
+        names = self._names
         offsets: list[TopicPartition] = []
         written = []
         for task in dirty:

@@ -251,6 +251,7 @@ class TopicNames:
 
     __slots__ = (
         "_input_of_name",
+        "_name_of_input",
         "churn_risk",
         "dead_letters",
         "delivery_failures",
@@ -278,7 +279,8 @@ class TopicNames:
         self.state: Final = self.of(STATE)
         self.dead_letters: Final = self.of(DEAD_LETTERS)
         self.delivery_failures: Final = self.of(DELIVERY_FAILURES)
-        self._input_of_name: Final = {self.of(spec): topic for topic, spec in SPEC_OF_INPUT.items()}
+        self._name_of_input: Final = {topic: self.of(spec) for topic, spec in SPEC_OF_INPUT.items()}
+        self._input_of_name: Final = {name: topic for topic, name in self._name_of_input.items()}
 
     def of(self, topic: Topic) -> str:
         """Return the full name of a topic.
@@ -296,7 +298,7 @@ class TopicNames:
 
     def of_input(self, topic: InputTopic) -> str:
         """Return the full name of an input."""
-        return self.of(SPEC_OF_INPUT[topic])
+        return self._name_of_input[topic]
 
     def input_of(self, name: str) -> InputTopic | None:
         """Return which input a full name is, or None."""

@@ -60,7 +60,10 @@ class Transactions:
                 # A record that cannot be sent ends the transaction before the broker does, which would fence us.
                 "message.timeout.ms": settings.transaction_timeout_ms // 2,
                 "partitioner": "murmur2_random",
-                "linger.ms": 5,
+                # Nobody can read a record before the commit, which sends what still waits at once. One request for each
+                # partition goes out this often, so a short time would cost this process and the brokers more than all
+                # that is in them.
+                "linger.ms": 50,
                 "batch.size": 1_000_000,
                 "compression.type": "lz4",
                 "message.max.bytes": OUTPUT_RECORD_BYTES_MAX,
