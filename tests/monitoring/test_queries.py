@@ -149,18 +149,23 @@ def _answered(server: Prometheus, expression: str) -> None:
     def finite() -> bool:
         return any(math.isfinite(float(series["value"][1])) for series in server.query(expression))
 
-    eventually(finite, expression, timeout_s=10)
+    eventually(finite, expression)
 
 
 def test_the_targets_are_scraped(server: Prometheus) -> None:
     """All targets of the configuration are up, scraped without an error, and no rule fails."""
-    targets = server.ask("targets", state="active")["activeTargets"]
-    groups = server.ask("rules")["groups"]
 
-    assert {target["labels"]["job"]: target["health"] for target in targets} == dict.fromkeys(JOBS, "up")
-    assert {target["lastError"] for target in targets} == {""}
-    assert len(groups) == len(RULE_FILES)
-    assert {rule["health"] for group in groups for rule in group["rules"]} == {"ok"}
+    def targets() -> dict[str, tuple[str, str]]:
+        found = server.ask("targets", state="active") or {"activeTargets": []}
+        return {one["labels"]["job"]: (one["health"], one["lastError"]) for one in found["activeTargets"]}
+
+    def rules_of_files() -> list[set[str]]:
+        found = server.ask("rules") or {"groups": []}
+        return [{rule["health"] for rule in group["rules"]} for group in found["groups"]]
+
+    # One scrape in time is enough: another one may be late on a machine that is busy.
+    eventually(lambda: targets() == dict.fromkeys(JOBS, ("up", "")), "all targets are scraped without an error")
+    eventually(lambda: rules_of_files() == [{"ok"}] * len(RULE_FILES), "every rule is evaluated")
 
 
 @pytest.mark.parametrize(

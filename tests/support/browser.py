@@ -19,7 +19,7 @@ _ARGUMENTS: Final = (
     "--disable-gpu",
     "--font-render-hinting=none",
 )
-_TIMEOUT_MS: Final = 15_000
+_TIMEOUT_MS: Final = 30_000
 _GRAVE: Final = frozenset({"serious", "critical"})
 _SHOWN: Final = 3
 _ON_THE_NETWORK: Final = frozenset({"http", "https", "ws", "wss"})
