@@ -102,6 +102,11 @@ class History:
         return int(self._days.min())
 
     @property
+    def last_day(self) -> int:
+        """The last day with an order; only where there is one."""
+        return int(self._days.max())
+
+    @property
     def span_days(self) -> int:
         """Days from the first order to the end, both included."""
         return self.until_day - self.first_day + 1
@@ -257,7 +262,8 @@ class _Reader:
     def finish(self) -> Reading:
         until_day = self._last_day if self._until_day is None else self._until_day
         if until_day is None or self._last_day is None:
-            raise CalibrationError("no order in the files")
+            later = f" up to --until: {self._skipped:,} events are later" if self._skipped else ""
+            raise CalibrationError(f"no order in the files{later}")
         order_days = {one: [day for day, orders in days.items() if orders > 0] for one, days in self._orders.items()}
         history = History(order_days, until_day)
         if len(history) == 0:

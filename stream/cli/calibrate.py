@@ -13,7 +13,7 @@ from rich.table import Table
 
 from models.churn_model import HORIZON_DAYS_MAX, ChurnModel, Comparison, LabelWindow
 from models.policy import Churn, Policy, PolicyError, load_policy
-from processors.context import Context
+from processors.context import Context, date_of
 from stream.cli.shell import EXIT_USAGE, fail
 from stream.files import FileError
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from stream.calibration.history import Reading
 
 _BAR_CHARACTERS: Final = 40
+_QUIET_DAYS: Final = 7
+"""So many days without any order at the end are told of."""
 _UTC: Final = Policy(reporting_currency="EUR")
 """Only its time zone matters: no amount is looked at."""
 _KINDS: Final = {
@@ -67,12 +69,22 @@ def calibrate(  # noqa: PLR0913, PLR0917  # typer: one argument an option
     try:
         context = Context(_UTC if policy is None else load_policy(policy))
         reading = read_history(events, context, time.time_ns() // 1_000_000, None if until is None else until.date())
+        _warn_of_an_end_without_orders(reading.history.last_day, reading.history.until_day)
         zone = context.policy.reporting_timezone
         model = fit(reading.history, horizon_days, Source([path.name for path in events], reading.events, zone))
     except (CalibrationError, FileError, PolicyError) as error:
         fail(str(error), EXIT_USAGE)
     _write(model, out, plot)
     _print(Console(), model, reading, out)
+
+
+def _warn_of_an_end_without_orders(last_day: int, until_day: int) -> None:
+    if (days := until_day - last_day) >= _QUIET_DAYS:
+        typer.echo(
+            f"warning: the last order is of {date_of(last_day)}, {days} days before --until: if the files end there, "
+            "accounts only seem to be silent",
+            err=True,
+        )
 
 
 def _check_paths(events: list[Path], out: Path, plot: Path | None) -> None:

@@ -141,7 +141,8 @@ def test_a_file_of_events_is_never_written_over(events: Path) -> None:
     ("arguments", "expected"),
     [
         (["--until", "2026-01-20"], "18 days of history: at least 56 are needed"),
-        (["--until", "2025-01-20"], "no order in the files"),
+        (["--until", "2025-01-20"], "no order in the files up to --until: "),
+        (["--until", "2027-12-31"], "days before --until: if the files end there, accounts only seem to be silent"),
     ],
 )
 def test_a_history_without_a_lesson(events: Path, tmp_path: Path, arguments: list[str], expected: str) -> None:
