@@ -1,9 +1,10 @@
 """A worker over Kafka and a replay of files come to the same result, value by value."""
 
 import json
+import re
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -56,6 +57,17 @@ def test_a_company_on_three_topics_comes_out_as_its_replay(deploy: Deploy, tmp_p
     letters = deployment.dead_letters()
     assert Counter((headers_of(one)["dead_letter_reason"], text_of(one)) for one in letters) == refused
     assert refused.total() > 50
+    account_id, changes = max(expected.tier_changes.items(), key=lambda one: len(one[1]))
+    assert len(changes) > 1
+    dossier = _dossier(deployment.variables, account_id)
+    assert dossier == _dossier({}, account_id, "--folder", str(tmp_path / "replay"))
+    assert all(change["trigger_event_id"] in dossier for change in changes if change["trigger_event_id"])
+
+
+def _dossier(variables: Mapping[str, str], account_id: str, *options: str) -> str:
+    """Let `explain` tell of an account; when it was last looked at is told by a replay alone, which looks at all."""
+    printed = run_command({**variables, "COLUMNS": "200"}, "explain", account_id, *options)
+    return re.sub(r"as of \S+ \S+", "", printed)
 
 
 def _send(files: Sequence[Path], settings: Settings) -> None:
