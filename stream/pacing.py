@@ -13,6 +13,8 @@ _FIRST_GUESS_SECONDS: Final = 0.0001
 """What one may take before any has been timed."""
 _NEWS: Final = 0.3
 """Weight of the latest portion in what one is taken to take."""
+_SNAPSHOTS_REST: Final = 4
+"""While an event waits, snapshots rest so many times as long as they worked: a later one says what several would."""
 _MS: Final = 1000
 
 
@@ -44,17 +46,19 @@ class Portion:
             self._each_seconds += _NEWS * (seconds / count - self._each_seconds)
 
 
-def rest_seconds(worked_seconds: float, *, awaited: bool) -> float:
+def rest_seconds(due_seconds: float, snapshot_seconds: float, *, awaited: bool) -> float:
     """Give how long time and snapshots rest behind a slice of work.
 
-    While an event waits for its commit, they take half of the event loop at most: the other threads of this process,
-    a broker on the same machine and the commit itself have the rest, and what the commit has to write stays small.
+    While an event waits for its commit, time takes half of the event loop at most, and snapshots a fifth: the other
+    threads of this process, a broker on the same machine and the commit itself have the rest, and what the commit has
+    to write stays small.
 
     Args:
-        worked_seconds: what the slice took.
+        due_seconds: what the slice took for due accounts.
+        snapshot_seconds: what it took for snapshots.
         awaited: whether the open transaction holds events.
     """
-    return min(worked_seconds, BATCH_SECONDS) if awaited else 0.0
+    return min(due_seconds + _SNAPSHOTS_REST * snapshot_seconds, BATCH_SECONDS) if awaited else 0.0
 
 
 class CommitPace:

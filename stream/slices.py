@@ -24,15 +24,26 @@ class Slices:
     def __init__(self) -> None:
         self._due = Portion(SLICE_SECONDS, _ACCOUNTS_MAX)
         self._snapshots = Portion(SLICE_SECONDS, _ACCOUNTS_MAX)
-        self._worked_seconds = 0.0
+        self._due_seconds = 0.0
+        self._snapshot_seconds = 0.0
         self._crowded = False
 
     def work(self, task: PartitionTask, produce: Produce) -> bool:
         """Do the next slice of a task; True if there is more to do."""
         started = time.perf_counter()
-        more = self._work(task, produce)
-        self._worked_seconds = time.perf_counter() - started
-        return more
+        if not task.prepare_tick(_ORDERED_ACCOUNTS):
+            self._due_seconds, self._snapshot_seconds = time.perf_counter() - started, 0.0
+            return True
+        due, snapshots = self._due.size(), self._snapshots.size(_CROWDED if self._crowded else 1)
+        ticking = time.perf_counter()
+        advanced = task.tick(due, produce)
+        ticked = time.perf_counter()
+        published = task.publish_snapshots(snapshots, produce)
+        ended = time.perf_counter()
+        self._due_seconds, self._snapshot_seconds = ticked - started, ended - ticked
+        self._due.took(ticked - ticking, advanced)
+        self._snapshots.took(ended - ticked, published)
+        return advanced == due or published == snapshots
 
     async def give_way(self, tasks: Collection[PartitionTask]) -> None:
         """Let a batch that is on its way be processed before the next slice, and rest if its commit is waited for."""
@@ -43,16 +54,4 @@ class Slices:
                 break
         self._crowded = any(task.busy or task.inputs for task in tasks)
         awaited = any(task.holds_records() for task in tasks)
-        await asyncio.sleep(rest_seconds(self._worked_seconds, awaited=awaited))
-
-    def _work(self, task: PartitionTask, produce: Produce) -> bool:
-        if not task.prepare_tick(_ORDERED_ACCOUNTS):
-            return True
-        due, snapshots = self._due.size(), self._snapshots.size(_CROWDED if self._crowded else 1)
-        started = time.perf_counter()
-        advanced = task.tick(due, produce)
-        ticked = time.perf_counter()
-        published = task.publish_snapshots(snapshots, produce)
-        self._due.took(ticked - started, advanced)
-        self._snapshots.took(time.perf_counter() - ticked, published)
-        return advanced == due or published == snapshots
+        await asyncio.sleep(rest_seconds(self._due_seconds, self._snapshot_seconds, awaited=awaited))
