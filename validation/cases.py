@@ -78,4 +78,8 @@ FURTHER: Final = (
     *(Case(RESELLERS, date(2018, month, 30), 91) for month in (6, 9, 12)),
     *(Case(RESELLERS, date(2019, month, 30), 91) for month in (3, 6, 9, 11)),
     Case(RESELLERS, date(2020, 2, 29), 91),
+    # What happened in the windows was little, or unlike what came: whoever is clever here loses.
+    *(Case(RESELLERS, date(2018, month, day), 120) for month, day in ((7, 22), (8, 15), (8, 21), (9, 5))),
+    *(Case(RESELLERS, date(2018, 1, day), 60) for day in (8, 23)),
+    *(Case(RESELLERS, date(2019, 7, day), 240) for day in (2, 17)),
 )

@@ -8,9 +8,7 @@ import numpy as np
 from scipy.special import expit
 
 from stream.calibration.candidates import (
-    CURVES,
     KINDS,
-    LOGISTIC,
     RECENCY,
     WINDOW_STEP_DAYS,
     LabelledWindow,
@@ -28,15 +26,19 @@ FOLDS: Final = 5
 LATER_WINDOWS: Final = (2, 3)
 """Fewest and most windows that candidates are judged on; one alone may be an unusual one."""
 AUC_TOLERANCE: Final = 0.01
-"""A candidate that ranks accounts worse than recency alone by more than this never wins."""
-OUTCOMES_MIN: Final[Mapping[str, int]] = {RECENCY: 0, **dict.fromkeys(CURVES, 15), LOGISTIC: 30}
-"""Accounts of the rarer outcome, in the mean window, from which on a kind may be chosen.
+"""A candidate that ranks accounts worse than recency alone by more than this never wins.
+
+In a cross-validation it may not rank worse at all: that says nothing of the time that follows.
+"""
+OUTCOMES_MIN: Final = 30
+"""Accounts of the rarer outcome, in the mean window, from which on another kind than recency may be chosen.
 
 Five for each of the six weights of the logistic model: Vittinghoff & McCulloch (2007), American Journal of Epidemiology
-165(6). Of a curve only level and slope are learned from outcomes.
+165(6). Of a curve only level and slope are learned from outcomes, but on fewer its rank is luck: judged on 20 silent
+resellers in their second year, a curve was ahead of recency by 0.15 of AUC, and came out behind it by 0.2.
 """
 _EVEN: Final = 0.5
-_ABOUT: Final = 0.75
+_ABOUT: Final = 0.7
 
 
 class Judged(NamedTuple):
@@ -87,11 +89,12 @@ def winner(judged: Judged, gap_days: float) -> str:
     least = judged.scores[RECENCY].auc
     if least < _EVEN and judged.horizon_days >= _ABOUT * gap_days:
         return RECENCY
+    tolerated = AUC_TOLERANCE if judged.protocol == "later_windows" else 0.0
     outcomes = float(np.mean([one.rarer for one in judged.windows]))
     eligible = [
         kind
         for kind, one in judged.scores.items()
-        if one.auc >= least - AUC_TOLERANCE and outcomes >= OUTCOMES_MIN[kind]
+        if kind == RECENCY or (one.auc >= least - tolerated and outcomes >= OUTCOMES_MIN)
     ]
     return min(eligible, key=lambda kind: judged.scores[kind].log_loss)
 
