@@ -153,6 +153,7 @@ def scenario_compiled(stand: Stand, scale: float, rate: int) -> dict[str, Any]:
 
 def _profiled(stand: Stand, scale: float, release: Path) -> dict[str, Any]:
     dataset = Dataset(max(1, round(_ACCOUNTS * scale)), round(_ORDERS * scale), yesterday())
+    stand.topics.remove({f"{_PREFIX}orders"})
     stand.fill(_PREFIX, dataset, PARTITIONS)
     stand.make_our_topics(_PREFIX, PARTITIONS)
     command = [sys.executable, "-m", "benchmarks.stages", stand.bootstrap_servers, str(dataset.orders)]

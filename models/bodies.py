@@ -1,7 +1,7 @@
 """Bodies of output records as the core makes them: the contract of `outputs` and `snapshots` without its checks.
 
 To check what we computed ourselves takes as long as to compute it. Each class has the name, the fields and their order
-of the contract's model; what `encode` makes of one is what that model would serialise, byte for byte. `tests/contract`
+of the contract's model; what `encode` makes of one is what that model would serialise, byte for byte: `tests/core`
 holds both to each other.
 """
 
