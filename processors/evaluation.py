@@ -148,6 +148,10 @@ def evaluate(state: AccountState, as_of_day: int, context: Context) -> Evaluatio
     )
 
 
+# What of an evaluation its due day is worked out from. The rest is not kept: fresh memory is slow.
+_Known = tuple[Rhythm, Standing, Assessed, int, Context]
+
+
 def settle(state: AccountState, evaluation: Evaluation, as_of_ms: int, context: Context) -> None:
     """Write an evaluation into the state; `plan` has to follow before the due day is read."""
     graded, earned, assessed, year = evaluation.graded, evaluation.earned, evaluation.assessed, evaluation.year
@@ -159,7 +163,7 @@ def settle(state: AccountState, evaluation: Evaluation, as_of_ms: int, context: 
     state.churn_level = assessed.level
     state.risk = assessed.risk
     state.due_day = UNPLANNED
-    state.__dict__[_PLAN] = evaluation, context
+    state.__dict__[_PLAN] = evaluation.rhythm, earned, assessed, evaluation.base_day, context
     state.as_of_day = evaluation.as_of_day
     state.as_of_ms = as_of_ms
     state.configuration = context.configuration
@@ -178,8 +182,8 @@ def plan(state: AccountState) -> int | None:
     Apart from it, as most accounts have several events before anybody asks: nothing is due on the day of evaluation.
     """
     if state.due_day == UNPLANNED:
-        evaluation, context = state.__dict__.pop(_PLAN)
-        state.due_day = _due_day(state, evaluation, context)
+        known: _Known = state.__dict__.pop(_PLAN)
+        state.due_day = _due_day(state, known)
     return state.due_day
 
 
@@ -206,14 +210,13 @@ def lifetime_profit_minor(state: AccountState) -> int | None:
     return costed - cost - state.lifetime_service_cost_minor if costed != 0 or cost != 0 else None
 
 
-def _due_day(state: AccountState, evaluation: Evaluation, context: Context) -> int | None:
+def _due_day(state: AccountState, known: _Known) -> int | None:
     """Give the earliest day after an evaluation on which time alone could change something."""
-    as_of_day, base_day = evaluation.as_of_day, evaluation.base_day
-    rhythm, assessed = evaluation.rhythm, evaluation.assessed
-    rest_day = assessed.rest_day
+    rhythm, earned, assessed, base_day, context = known
+    as_of_day, rest_day = state.as_of_day, assessed.rest_day
     slow = base_day + ((as_of_day - base_day) // _WEEK + 1) * _WEEK
     edges = [
-        tiers.next_edge_day(context.tiers, evaluation.earned),
+        tiers.next_edge_day(context.tiers, earned),
         churn.next_edge_day(state, rhythm, assessed, as_of_day, slow, context),
     ]
     if rest_day is None or slow <= rest_day:
