@@ -5,7 +5,7 @@ A window of N days as of day D is [D − N + 1, D]. Integers only: floats drift 
 
 from bisect import bisect_left
 from operator import mul, sub
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from models.fields import SUM_MINOR_MAX
 from models.state import AccountState
@@ -16,6 +16,9 @@ _TOTALS: Final = "totals"
 _BEFORE_ALL: Final = -(2**31)
 """Before every day."""
 _is_positive: Final = (0).__lt__
+_DAYS_MAX: Final = 4096
+# Each day's own object; what stands in it follows from the key alone.
+_days: Final[dict[int, Any]] = {}
 
 
 class WindowSums(NamedTuple):
@@ -198,10 +201,8 @@ def add(state: AccountState, day: int, movement: Movement, horizon_start_day: in
     index = _place(days, day)
     if index == len(days) or days[index] != day:
         known.squared_gaps += _squares_gained(days, index, day)
-        days.insert(index, day)
-        revenues.insert(index, revenue)
+        _insert(state, index, day, revenue, movement.cost_minor is not None)
         counts.insert(index, orders)
-        costeds.insert(index, costed)
         costs.insert(index, cost)
         known.order_days += orders > 0
     else:
@@ -225,6 +226,21 @@ def add(state: AccountState, day: int, movement: Movement, horizon_start_day: in
             del column[index]
         known.squared_gaps -= _squares_gained(days, index, day)
     return True
+
+
+def _insert(state: AccountState, index: int, day: int, revenue: Any, has_cost: bool) -> None:  # noqa: FBT001  # a fact
+    # An account's integers are most of what it takes in memory, and all are read to pack it: accounts share the objects
+    # of their days, and both columns that of an amount. As Any, for of an int the compiled core makes a new one.
+    if (shared := _days.get(day)) is None:
+        if len(_days) >= _DAYS_MAX:
+            _days.clear()
+        shared = _days[day] = day
+    days: list[Any] = state.days
+    revenues: list[Any] = state.revenue_minor
+    costeds: list[Any] = state.costed_revenue_minor
+    days.insert(index, shared)
+    revenues.insert(index, revenue)
+    costeds.insert(index, revenue if has_cost else 0)
 
 
 def _squares_gained(days: list[int], index: int, day: int) -> int:
