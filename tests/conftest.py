@@ -16,8 +16,14 @@ from tests.support.broker import KafkaBroker, missing_tools
 from tests.support.missing import missing
 from tests.support.redis import RedisServer, require_redis_server
 
-# `--hypothesis-profile thorough` looks harder. No deadline: the machine may be busy.
-hypothesis.settings.register_profile("default", max_examples=50, deadline=None, print_blob=True)
+# `--hypothesis-profile thorough` looks harder. No deadline, and none for drawing examples: the machine may be busy.
+hypothesis.settings.register_profile(
+    "default",
+    max_examples=50,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
 hypothesis.settings.register_profile("thorough", hypothesis.settings.get_profile("default"), max_examples=2000)
 hypothesis.settings.load_profile("default")
 
