@@ -114,6 +114,26 @@ def test_the_portfolio_s_gap_changes_the_level(row: Row) -> None:
     assert played.changes("churn") == row["changes"]
 
 
+@table("""
+| gap of the portfolio | changes |
+| 4                    | d26 churn medium portfolio |
+| 6                    | d26 churn medium time |
+| 7                    | d27 churn medium time |
+| 10                   | d30 churn medium time |
+""")
+def test_a_due_day_tells_time_and_the_portfolio_s_gap_apart(row: Row) -> None:
+    """What counts is the day before the due day, and not the one on which the account was last looked at.
+
+    Looked at on d21, the account is due on d26. Its own gap is the mean of 10 and the portfolio's: the risk is one half
+    after twice that, which is 14 days of silence, 16, 17 or 20 behind d10.
+    """
+    played = begin("d0 order 5; d10 order 5; d21 time")
+    recount(played, "small", float(row["gap of the portfolio"]))
+    played.play("d30 time")
+
+    assert played.changes("churn") == row["changes"]
+
+
 def test_every_cause_is_reached() -> None:
     """One account whose changes have all five causes, one after the other."""
     played = begin("d0 order 1000", "middling", tiers={**BOUNDS, "dwell_days": 0})
