@@ -108,7 +108,7 @@ def _kafka_streams(guarantee: str, store: str = "memory") -> list[str]:
 
 
 ALL: Final = (
-    Contender("count_only", "librdkafka, counting only", lambda: _python("count_only"), None, passes=8),
+    Contender("count_only", "librdkafka, counting only", lambda: _python("count_only"), None, passes=12),
     Contender("transport_only", "our transport, counting only", lambda: _python("transport_only"), None, passes=9),
     Contender(
         "account_health",
@@ -128,7 +128,7 @@ ALL: Final = (
         changelog="{prefix}state",
         changes=None,
         is_ours=True,
-        every=8,
+        every=4,
     ),
     Contender(
         "account_health_rebuild",
