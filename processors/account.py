@@ -297,13 +297,11 @@ def _conclude(  # noqa: PLR0913, PLR0917  # when, why, and by what
     tier, level = tier_of(state), level_of(state)
     adopts = False
     by_cuts: Evaluation | None = None
-    day_before = max(state.as_of_day, as_of_day - 1)
     if event_id is None:
         adopts = cause is _TIME and state.portfolio_version != context.portfolio_version
         if adopts and _forgets(state, as_of_day, context):
-            # What new cut points alone make of the account, on the day before: it cannot be told from data that is
-            # forgotten.
-            by_cuts = evaluate(state, day_before, context)
+            # It cannot be told from data that is forgotten.
+            by_cuts = _by_cuts(state, as_of_day, context)
         # An event made room before it was taken.
         _forget(state, as_of_day - context.horizon_days + 1)
     evaluation = evaluate(state, as_of_day, context)
@@ -312,7 +310,7 @@ def _conclude(  # noqa: PLR0913, PLR0917  # when, why, and by what
         return []
     tier_trigger = level_trigger = publish.Trigger(cause, event_id)
     if adopts:
-        by_cuts = by_cuts or evaluate(state, day_before, context)
+        by_cuts = by_cuts or _by_cuts(state, as_of_day, context)
         if by_cuts.tier is evaluation.tier:
             tier_trigger = publish.Trigger(Cause.PORTFOLIO)
         if by_cuts.assessed.level is evaluation.assessed.level:
@@ -323,6 +321,11 @@ def _conclude(  # noqa: PLR0913, PLR0917  # when, why, and by what
         publish.churn_change(state, evaluation, publish.Transition(tier, level, level_trigger), context),
     )
     return [change for change in changes if change is not None]
+
+
+def _by_cuts(state: AccountState, as_of_day: int, context: Context) -> Evaluation:
+    """Say what new cut points alone make of an account: on the day before."""
+    return evaluate(state, max(state.as_of_day, as_of_day - 1), context)
 
 
 def _ignored(state: AccountState, event: CoreEvent, print_: bytes) -> Outcome | None:

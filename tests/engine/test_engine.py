@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from confluent_kafka import KafkaError, Message
+from confluent_kafka import KafkaError, Message, TopicPartition
 
 from models.codec import pack
 from models.events import InputTopic
@@ -257,6 +257,9 @@ class FakeConsumer:
         """Give the messages behind it."""
         return self._messages
 
+    def incremental_assign(self, _: object) -> None:
+        """Hear that an assignment was heard of."""
+
     def consumer_group_metadata(self) -> None:
         """Belong to no generation."""
 
@@ -288,6 +291,19 @@ def test_an_end_is_told_only_if_nothing_was_fetched_behind_it(
     poller._poll_once()
 
     assert [call for call in calls if call not in {"on_ends", "release"}] == told
+
+
+def test_what_was_given_to_who_is_no_member_any_more_is_not_opened(
+    settings: Settings, loop: asyncio.AbstractEventLoop
+) -> None:
+    """A session that ended before its assignment was heard of is not told of again: others may have the partitions."""
+    poller = loop.run_until_complete(_engine(settings))._poller
+    calls: list[str] = []
+    poller._tell = lambda call, *_: calls.append(call.__name__)  # type: ignore[method-assign]  # nothing runs it here
+
+    poller._on_assign(FakeConsumer([]), [TopicPartition(settings.topics.orders, 0)])  # type: ignore[arg-type]  # see there
+
+    assert calls == ["fail"]
 
 
 @pytest.mark.parametrize(("aborted", "expected"), [(False, "process commit process commit"), (True, "process commit")])
